@@ -1,0 +1,1 @@
+"""The CPU backend: onnxruntime's operators and their timing."""

@@ -1,0 +1,80 @@
+"""What else was true when a case ran: one row per column of the environment."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.backends.cpu.device import cores
+from harness.device import Device
+
+
+@dataclass(frozen=True)
+class EnvironmentColumn:
+    """One column; ``find`` gives its value for a device, None where it does not apply."""
+
+    name: str
+    doc: str
+    find: Callable[[Device], str | None]
+
+
+def version_of(package: str) -> str | None:
+    """Installed version of a distribution, None where it is absent."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(package: str) -> Callable[[Device], str | None]:
+    return lambda device: version_of(package)
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """Commit of the checkout that this package lies in, with ``+`` where files differ from it; None outside one."""
+    folder = Path(__file__).resolve().parent
+    try:
+        top = _git(folder, "rev-parse", "--show-toplevel")
+        if Path(top) != folder.parent:
+            return None  # installed somewhere inside another project's checkout
+        return _git(folder, "rev-parse", "--short=12", "HEAD") + ("+" if _git(folder, "status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, env=environment)
+    return done.stdout.strip()
+
+
+ENVIRONMENT: tuple[EnvironmentColumn, ...] = (
+    EnvironmentColumn("gpu", "GPU model", lambda device: device.model if device.backend == "cuda" else None),
+    EnvironmentColumn(
+        "cpu", "CPU model", lambda device: device.model if device.backend == "cpu" else platform.processor()
+    ),
+    EnvironmentColumn("architecture", "instruction set architecture", lambda device: device.architecture),
+    EnvironmentColumn(
+        "cpu_features", "instruction sets that matter here", lambda device: " ".join(sorted(device.features))
+    ),
+    EnvironmentColumn("cpu_threads", "cores that the run could use", lambda device: str(cores())),
+    EnvironmentColumn("os", "operating system", lambda device: platform.platform(terse=True)),
+    EnvironmentColumn("python_version", "Python", lambda device: platform.python_version()),
+    EnvironmentColumn("harness_version", "this package", _package("quantization-harness")),
+    EnvironmentColumn("numpy_version", "NumPy", _package("numpy")),
+    EnvironmentColumn("onnxruntime_version", "onnxruntime", _package("onnxruntime")),
+    EnvironmentColumn("git_commit", "commit of the checkout, + where changed", lambda device: git_commit()),
+)
+
+
+def environment_of(device: Device) -> dict[str, str | None]:
+    """Every column of ENVIRONMENT, by name."""
+    return {row.name: row.find(device) or None for row in ENVIRONMENT}

@@ -1,0 +1,55 @@
+"""Oracle of dequantize: ``(q - z) · s`` in f32, exact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.tensor_problem import (
+    TensorProblem,
+    judge_values,
+    read_write_work,
+    restore_invalid,
+    tensor_accuracy,
+    tensor_problem,
+)
+from harness.kernels.family import Metrics, Verdict, Work
+from harness.numerics.quantize import dequantize
+
+if TYPE_CHECKING:
+    from harness.kernels.tensors import Tensors
+    from harness.plan import Case
+
+Values = NDArray[np.float32]
+
+
+class Dequantize:
+    """Codes → values."""
+
+    def problem(self, case: Case, tensors: Tensors) -> TensorProblem:
+        return tensor_problem(case, tensors)
+
+    def judge(self, problem: TensorProblem, output: Values) -> Verdict:
+        return judge_values(problem, output)
+
+    def accuracy(self, problem: TensorProblem, output: Values) -> Metrics:
+        return tensor_accuracy(problem, restore_invalid(problem, output))
+
+    def work(self, problem: TensorProblem) -> Work:
+        return read_write_work(problem, floats=1)
+
+
+def _values(problem: TensorProblem) -> Values:
+    return dequantize(problem.quantized)
+
+
+class Reference(OracleKernel):
+    """The oracle as a kernel."""
+
+    compute = staticmethod(_values)
+
+
+FAMILY = Dequantize()

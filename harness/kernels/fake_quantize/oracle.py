@@ -1,0 +1,29 @@
+"""Oracle of fake_quantize: quantize, then dequantize, exact."""
+
+from __future__ import annotations
+
+from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.tensor_problem import TensorProblem, oracle_codes
+from harness.kernels.dequantize.oracle import Dequantize, Values
+from harness.kernels.family import Work
+from harness.numerics.quantize import dequantize, with_params
+
+
+class FakeQuantize(Dequantize):
+    """Values → values that codes can stand for. Judged as dequantize is; what moves is two f32 tensors."""
+
+    def work(self, problem: TensorProblem) -> Work:
+        return Work(2 * 4 * problem.values.size, 0)
+
+
+def _values(problem: TensorProblem) -> Values:
+    return dequantize(with_params(problem.quantized, oracle_codes(problem)))
+
+
+class Reference(OracleKernel):
+    """The oracle as a kernel."""
+
+    compute = staticmethod(_values)
+
+
+FAMILY = FakeQuantize()

@@ -1,0 +1,61 @@
+"""What a family gives the runner: problems, verdicts, accuracy and work counts; and what a kernel's class looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.device import Device
+
+if TYPE_CHECKING:
+    from harness.kernels.tensors import Tensors
+    from harness.plan import Case
+
+Metrics = Mapping[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Conformance of one output. ``reason`` says what is wrong; ``mismatches`` counts wrong codes where codes are made."""
+
+    reason: str | None = None
+    mismatches: int | None = None
+
+    @property
+    def conforms(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Floor of one launch: bytes that must move and operations that must be done (0: none worth counting)."""
+
+    moved_bytes: int
+    flops: int
+
+
+class Kernel(Protocol):
+    """One kernel on one problem. Made outside the timed part (packing, sessions); ``launch`` is what is timed."""
+
+    def __init__(self, problem: Any, device: Device) -> None: ...
+
+    def launch(self) -> None: ...
+
+    def output(self) -> Any:
+        """What the last launch made, in the family's terms."""
+
+
+class Family(Protocol):
+    """One op's semantics."""
+
+    def problem(self, case: Case, tensors: Tensors) -> Any:
+        """Operands loaded, calibrated and quantized."""
+
+    def judge(self, problem: Any, output: Any) -> Verdict:
+        """Conformance: the kernel's output against the oracle on the same quantized operands."""
+
+    def accuracy(self, problem: Any, output: Any) -> Metrics:
+        """How far the output is from the unquantized result."""
+
+    def work(self, problem: Any) -> Work: ...

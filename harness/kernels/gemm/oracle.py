@@ -1,0 +1,263 @@
+"""Oracle of gemm: y = x̂ · ŵᵀ on the quantized operands, in float64, on sampled rows where m is large.
+
+Codes minus zero points are whole numbers and scales f32, so float64 holds integer products exactly while
+k · 255² < 2^53: integer kernels are held to the exact sums, times their scales, within four f32 roundings. Kernels that
+accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²⁴·|x̂|·|ŵ|ᵀ
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.tensors import Prepared
+from harness.numerics.calibrate import calibrate
+from harness.numerics.metrics import Comparison, decibel, evaluate
+from harness.numerics.quantize import dequantize, encode
+from harness.numerics.scales import Scales
+
+if TYPE_CHECKING:
+    from harness.kernels.tensors import Tensors
+    from harness.plan import Case, Operand
+
+Float64 = NDArray[np.float64]
+F32_ROUNDING = 2.0**-24
+_UNQUANTIZED_BITS = 32.0  # operands that no scheme touches are f32 on this path
+
+
+@dataclass(frozen=True, eq=False)
+class OutputCodes:
+    """A requantized output: ``y = (codes - zero_point) · scale``, codes within [low, high]."""
+
+    codes: NDArray[Any]
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A kernel's output [m, n] and how its sums were made, which decides the bound it is held to."""
+
+    values: NDArray[Any]
+    sums: Literal["exact", "f32"]
+    requantized: OutputCodes | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GemmProblem:
+    """Operands activation [m, k] and weight [n, k]; ``rows`` are the rows of the output that are checked."""
+
+    activation: Prepared
+    weight: Prepared
+    rows: NDArray[np.int64]
+    exact: Float64
+    """Product of the unquantized operands on ``rows``."""
+    expected: Float64
+    """Product of the quantized operands on ``rows``."""
+    weight_bits: float
+    activation_bits: float
+    weight_sqnr_db: float | None
+    activation_sqnr_db: float | None
+
+    @property
+    def m(self) -> int:
+        return self.activation.values.shape[0]
+
+    @property
+    def n(self) -> int:
+        return self.weight.values.shape[0]
+
+    @property
+    def k(self) -> int:
+        return self.weight.values.shape[1]
+
+
+class Gemm:
+    """activation [m, k] · weight [n, k] transposed."""
+
+    def problem(self, case: Case, tensors: Tensors) -> GemmProblem:
+        activation, weight = tensors.operand(case, "activation"), tensors.operand(case, "weight")
+        operands = {operand.role: operand for operand in case.operands}
+        rows = sampled_rows(activation.values.shape[0], case.reference_rows, case.seed)
+        key = (case.seed, case.shape, case.reference_rows)
+
+        def exact() -> Float64:
+            return _rows_product(activation.values[rows], weight.values)
+
+        def expected() -> Float64:
+            return quantized_product(activation, weight, rows)
+
+        schemes = (operands["activation"].scheme, operands["weight"].scheme)
+        reference = tensors.cached(("exact", key), exact, lambda array: int(array.nbytes))
+        return GemmProblem(
+            activation,
+            weight,
+            rows,
+            reference,
+            reference
+            if schemes == (None, None)
+            else tensors.cached(("expected", key, schemes), expected, lambda array: int(array.nbytes)),
+            _bits(operands["weight"]),
+            _bits(operands["activation"]),
+            *(
+                tensors.cached(
+                    ("operand sqnr", key, role, operands[role].scheme),
+                    lambda prepared=prepared: operand_sqnr(prepared),  # type: ignore[misc]
+                    lambda _: 64,
+                )
+                for role, prepared in (("weight", weight), ("activation", activation))
+            ),
+        )
+
+    def judge(self, problem: GemmProblem, output: Product) -> Verdict:
+        values = output.values
+        if values.shape != (problem.m, problem.n):
+            return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
+        if output.requantized is not None:
+            return _judge_codes(problem, output.requantized)
+        error = np.abs(values[problem.rows].astype(np.float64) - problem.expected)
+        bound = _bound(problem, output.sums)
+        finite = np.isfinite(problem.expected)
+        wrong = finite & ~(error <= bound)
+        if not wrong.any():
+            return Verdict()
+        at = tuple(int(index) for index in np.argwhere(wrong)[0])
+        row = (int(problem.rows[at[0]]), at[1])
+        return Verdict(
+            f"{int(wrong.sum())} of {wrong.size} outputs exceed the bound for {output.sums} sums, the first at {row}: "
+            f"{values[row]!r} for {problem.expected[at]!r} ± {bound[at]:.3g}"
+        )
+
+    def accuracy(self, problem: GemmProblem, output: Product) -> Metrics:
+        tensors = (problem.weight.values, problem.activation.values)
+        return {
+            **evaluate(Comparison(problem.exact, output.values[problem.rows])),
+            "weight_sqnr_db": problem.weight_sqnr_db,
+            "activation_sqnr_db": problem.activation_sqnr_db,
+            "nan_count": sum(int(np.count_nonzero(np.isnan(tensor))) for tensor in tensors),
+            "inf_count": sum(int(np.count_nonzero(np.isinf(tensor))) for tensor in tensors),
+            "bits_per_element": problem.weight_bits,
+            "reference_rows": len(problem.rows),
+        }
+
+    def work(self, problem: GemmProblem) -> Work:
+        m, n, k = problem.m, problem.n, problem.k
+        read = (n * k * problem.weight_bits + m * k * problem.activation_bits) / 8
+        return Work(int(read) + 4 * m * n, 2 * m * n * k)
+
+
+def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
+    """All rows, or ``limit`` of them chosen by the seed, in order."""
+    if m <= limit:
+        return np.arange(m)
+    return np.sort(np.random.default_rng([seed, m]).choice(m, limit, replace=False))
+
+
+def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
+    """What the operand's codes stand for, in float64 without intermediate rounding (the values where unquantized)."""
+    q = prepared.quantized
+    if q is None:
+        values = prepared.values if rows is None else prepared.values[rows]
+        return values.astype(np.float64)
+    cut = slice(None) if rows is None else rows
+
+    def along(grid: NDArray[Any]) -> NDArray[Any]:
+        expanded = q.tiling.expand(grid)
+        return expanded[cut] if expanded.shape[0] > 1 else expanded
+
+    values = q.scheme.element.decode(q.codes[cut]).astype(np.float64)
+    if q.params.zero_point is not None:
+        values -= along(q.params.zero_point)
+    values *= along(q.params.scale)
+    if q.invalid is not None:
+        values[q.invalid[cut]] = np.nan
+    return values
+
+
+def quantized_product(activation: Prepared, weight: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
+    """x̂ · ŵᵀ. Scales that are the same all along k are applied after the sums, so that whole numbers add up exactly."""
+    x, x_scale = _split_scale(activation, rows)
+    w, w_scale = _split_scale(weight)
+    return _rows_product(x, w) * x_scale * w_scale.T
+
+
+def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[Float64, Float64]:
+    """(values, scale [rows or 1, 1]) whose product is ``real_values``; scale 1 where it varies along k."""
+    q = prepared.quantized
+    if q is None or q.tiling.grid[1] > 1:
+        return real_values(prepared, rows), np.ones((1, 1))
+    unit = dataclasses.replace(q.params, scales=Scales(np.ones_like(q.params.scale)))
+    values = real_values(Prepared(prepared.values, dataclasses.replace(q, params=unit)), rows)
+    scale = np.broadcast_to(q.tiling.expand(q.params.scale), (q.tiling.shape[0], 1)).astype(np.float64)
+    return values, scale if rows is None else scale[rows]
+
+
+def operand_sqnr(prepared: Prepared) -> float | None:
+    """SQNR of the operand itself; None where it is not quantized."""
+    if prepared.quantized is None:
+        return None
+    comparison = Comparison(prepared.values, dequantize(prepared.quantized))
+    return decibel(comparison.signal_power, comparison.noise_power)
+
+
+def _rows_product(activation: NDArray[Any], weight: NDArray[Any]) -> Float64:
+    with np.errstate(invalid="ignore"):
+        product: Float64 = activation.astype(np.float64, copy=False) @ weight.astype(np.float64, copy=False).T
+    return product
+
+
+def _bits(operand: Operand) -> float:
+    if operand.scheme is None:
+        return _UNQUANTIZED_BITS
+    return operand.scheme.bits_per_element(operand.shape, operand.channel_axis)
+
+
+def _bound(problem: GemmProblem, sums: str) -> Float64:
+    if sums == "exact":
+        return 4 * F32_ROUNDING * np.abs(problem.expected)
+    activation = np.abs(real_values(problem.activation, problem.rows)).astype(np.float32)
+    weight = np.abs(real_values(problem.weight)).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        magnitude = (activation @ weight.T).astype(np.float64)
+    return (problem.k + 4) * F32_ROUNDING * magnitude * 1.001  # the magnitudes are themselves summed in f32
+
+
+def _judge_codes(problem: GemmProblem, output: OutputCodes) -> Verdict:
+    """Within one code of the oracle's: combining the scales moves a result near a tie to the other side."""
+    wanted = np.rint(problem.expected / output.scale) + output.zero_point
+    wanted = np.clip(wanted, output.low, output.high)
+    apart = np.abs(output.codes[problem.rows].astype(np.float64) - wanted)
+    apart = np.where(np.isfinite(problem.expected), apart, 0)
+    mismatches, worst = int(np.count_nonzero(apart)), int(apart.max(initial=0))
+    if worst > 1:
+        return Verdict(f"{mismatches} of {apart.size} output codes differ, by up to {worst}", mismatches)
+    return Verdict(mismatches=mismatches)
+
+
+def _product(problem: GemmProblem) -> Product:
+    activation = problem.activation
+    q = activation.quantized
+    if q is not None and q.scheme.range == "dynamic":  # finding the range is part of the work
+        finite = activation.values if q.invalid is None else np.where(q.invalid, np.float32(0), activation.values)
+        params = calibrate(finite, q.scheme, q.tiling)
+        q = dataclasses.replace(q, params=params, codes=encode(finite, q.scheme, q.tiling, params))
+        activation = Prepared(activation.values, q)
+    return Product(quantized_product(activation, problem.weight), "exact")
+
+
+class Reference(OracleKernel):
+    """The oracle as a kernel: all rows."""
+
+    compute = staticmethod(_product)
+
+
+FAMILY = Gemm()

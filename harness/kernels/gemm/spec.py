@@ -1,0 +1,134 @@
+"""Kernels that multiply activations [m, k] with weights [n, k] transposed."""
+
+from harness.device import Device
+from harness.kernels.common.supports import (
+    format_in,
+    full_range,
+    granularity_in,
+    quantized,
+    static,
+    unquantized,
+)
+from harness.kernels.spec import KernelSpec, Request
+
+_BYTES = ("int8", "uint8")
+_INT32_SAFE_K = 2**31 // 2**16
+"""Largest k for which products of two bytes cannot overflow an int32 sum."""
+
+
+def _integer_product(request: Request) -> str | None:
+    """What MatMulInteger and QLinearMatMul have in common."""
+    weight, no_weight = quantized(request, "weight")
+    activation, no_activation = quantized(request, "activation")
+    reason = (
+        no_weight
+        or no_activation
+        or format_in(weight, _BYTES, "weight")
+        or format_in(activation, _BYTES, "activation")
+        or granularity_in(weight, ("per_tensor", "per_channel", "per_token"), "weight")
+        or static(weight, "weight")
+    )
+    if reason is None and request["weight"].shape[1] > _INT32_SAFE_K:
+        return f"int32 sums hold k up to {_INT32_SAFE_K}"
+    return reason
+
+
+def _matmul_integer(request: Request, device: Device) -> str | None:
+    if reason := _integer_product(request):
+        return reason
+    activation = request["activation"].scheme
+    assert activation is not None
+    if activation.range == "dynamic":
+        wanted = (activation.format, activation.granularity, activation.symmetric, activation.scale_format)
+        if wanted != ("uint8", "per_tensor", False, "f32"):
+            return "a dynamic range is that of DynamicQuantizeLinear: uint8, per_tensor, asymmetric"
+        return None
+    if activation.blocks.kind == "per_token" and not activation.symmetric:
+        return "takes one activation zero point a tensor"
+    return granularity_in(activation, ("per_tensor", "per_token"), "activation")
+
+
+def _qlinear_matmul(request: Request, device: Device) -> str | None:
+    if reason := _integer_product(request):
+        return reason
+    activation, weight = request["activation"].scheme, request["weight"].scheme
+    assert activation is not None
+    assert weight is not None
+    if activation.format == "int8" and (weight.format != "int8" or "vnni" not in device.features):
+        return "takes signed activations with signed weights only, on CPUs with VNNI"
+    return (
+        granularity_in(activation, ("per_tensor",), "activation")
+        or static(activation, "activation")
+        or full_range(activation)
+    )
+
+
+def _matmul_nbits(request: Request, device: Device) -> str | None:
+    weight, no_weight = quantized(request, "weight")
+    reason = (
+        no_weight
+        or unquantized(request, "activation")
+        or format_in(weight, ("int4", "uint4", "int8", "uint8"), "weight")
+        or granularity_in(weight, ("per_group",), "weight")
+        or static(weight, "weight")
+    )
+    if reason:
+        return reason
+    group = weight.blocks.cols or 0
+    if group < 16 or group & (group - 1):
+        return "takes groups of 16, 32, 64, … (powers of two)"
+    return None
+
+
+def _cpu(name: str, entry: str, doc: str, **more: object) -> KernelSpec:
+    role = more.pop("role", "kernel")
+    return KernelSpec(name, "gemm", "cpu", role, f"harness.kernels.gemm.{entry}", doc, **more)  # type: ignore[arg-type]
+
+
+_BOTH = frozenset({"weight", "activation"})
+
+
+def _cuda(name: str, doc: str, **more: object) -> KernelSpec:
+    """A kernel of the CUDA backend: suites may name it on any machine, where that backend is absent it is skipped."""
+    return KernelSpec(name, "gemm", "cuda", "kernel", "", doc, **more)  # type: ignore[arg-type]
+
+
+KERNELS = (
+    _cpu("ort_f32", "ort:MatMul", "onnxruntime MatMul in f32", role="baseline", ignores=_BOTH),
+    _cpu(
+        "ort_matmul_integer",
+        "ort:MatMulInteger",
+        "onnxruntime MatMulInteger, scales applied to the int32 sums",
+        supports=_matmul_integer,
+    ),
+    _cpu(
+        "ort_qlinear_matmul",
+        "ort:QLinearMatMul",
+        "onnxruntime QLinearMatMul: 8-bit output, calibrated by minmax",
+        supports=_qlinear_matmul,
+        definition=(
+            "y = saturate(rint(acc · (s_a·s_w / s_y)) + z_y), dequantized; at a tie the rounding of the combined scale "
+            "may move a code by one: outputs are held to one code of the oracle's"
+        ),
+    ),
+    _cpu(
+        "ort_matmul_nbits",
+        "ort:MatMulNBits",
+        "onnxruntime MatMulNBits: 4- or 8-bit weights in blocks, f32 activations",
+        supports=_matmul_nbits,
+    ),
+    KernelSpec(
+        "reference",
+        "gemm",
+        None,
+        "reference",
+        "harness.kernels.gemm.oracle:Reference",
+        "the NumPy oracle run as a kernel (float64 product of dequantized operands)",
+        max_samples=3,
+    ),
+    _cuda("cublas_f16", "cuBLAS product in f16", ignores=_BOTH),
+    _cuda("cublas_f32", "cuBLAS product in f32", ignores=_BOTH),
+    _cuda("dp4a", "int8 dot products of four, DP4A"),
+    _cuda("wmma_s8", "int8 tensor-core product through WMMA"),
+    _cuda("int4_packed", "packed int4 weights and activations"),
+)

@@ -1,0 +1,70 @@
+"""Operations: what a suite can ask for. One row per op; its family folder holds oracle, specs and kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Extents = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation.
+
+    ``roles`` are its operands; of one-tensor ops the only role is ``tensor`` and its axes have no prefix.
+    ``operand_shapes`` maps the extents of a suite's shape to the operands' shapes. ``family`` names the class that
+    makes problems, holds the oracle and judges outputs (``module:attribute``, imported in the worker only).
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    operand_shapes: Callable[[Extents], Mapping[str, Extents]]
+    family: str
+    doc: str
+
+    @property
+    def one_tensor(self) -> bool:
+        return self.roles == ("tensor",)
+
+
+def axis_prefix(role: str) -> str:
+    """``weight.`` and the like; nothing for the tensor of a one-tensor op."""
+    return "" if role == "tensor" else f"{role}."
+
+
+def column_prefix(role: str) -> str:
+    """``weight_`` and the like; nothing for the tensor of a one-tensor op."""
+    return "" if role == "tensor" else f"{role}_"
+
+
+def _tensor(extents: Extents) -> Mapping[str, Extents]:
+    return {"tensor": extents}
+
+
+def _product(extents: Extents) -> Mapping[str, Extents]:
+    m, n, k = extents
+    return {"weight": (n, k), "activation": (m, k)}
+
+
+def _one_tensor(name: str, doc: str) -> Op:
+    return Op(name, ("tensor",), _tensor, f"harness.kernels.{name}.oracle:FAMILY", doc)
+
+
+OPS: dict[str, Op] = {
+    row.name: row
+    for row in (
+        _one_tensor("quantize", "values → codes"),
+        _one_tensor("dequantize", "codes → values"),
+        _one_tensor("fake_quantize", "values → values that codes can stand for"),
+        _one_tensor("statistics", "error statistics of a quantized tensor"),
+        _one_tensor("calibration", "values → scales and zero points"),
+        Op(
+            "gemm",
+            ("weight", "activation"),
+            _product,
+            "harness.kernels.gemm.oracle:FAMILY",
+            "activation [m, k] times weight [n, k] transposed",
+        ),
+    )
+}

@@ -1,0 +1,61 @@
+"""Kernels that turn values into codes."""
+
+from harness.device import Device
+from harness.kernels.common.supports import format_in, full_range, onnx_grid, quantized, static
+from harness.kernels.spec import KernelSpec, Request
+
+ONNX_FORMATS = ("int8", "uint8", "int4", "uint4", "fp8_e4m3", "fp8_e5m2")
+"""Element formats that onnxruntime's CPU QuantizeLinear and DequantizeLinear take."""
+
+
+def onnx_linear(request: Request, device: Device) -> str | None:
+    """What QuantizeLinear and DequantizeLinear can do with one tensor."""
+    scheme, missing = quantized(request, "tensor")
+    return (
+        missing
+        or format_in(scheme, ONNX_FORMATS, "tensor")
+        or onnx_grid(request["tensor"])
+        or static(scheme, "tensor")
+        or full_range(scheme)
+    )
+
+
+def _dynamic(request: Request, device: Device) -> str | None:
+    scheme, missing = quantized(request, "tensor")
+    if missing:
+        return missing
+    wanted = (scheme.format, scheme.granularity, scheme.symmetric, scheme.range, scheme.scale_format)
+    if wanted != ("uint8", "per_tensor", False, "dynamic", "f32"):
+        return "does uint8, per_tensor, asymmetric with a dynamic range only"
+    return None
+
+
+KERNELS = (
+    KernelSpec(
+        "ort_quantize_linear",
+        "quantize",
+        "cpu",
+        "kernel",
+        "harness.kernels.quantize.ort:QuantizeLinear",
+        "onnxruntime QuantizeLinear (per tensor, per axis, blocked)",
+        supports=onnx_linear,
+    ),
+    KernelSpec(
+        "ort_dynamic_quantize_linear",
+        "quantize",
+        "cpu",
+        "kernel",
+        "harness.kernels.quantize.ort:DynamicQuantizeLinear",
+        "onnxruntime DynamicQuantizeLinear: range and uint8 codes in one operator",
+        supports=_dynamic,
+    ),
+    KernelSpec(
+        "reference",
+        "quantize",
+        None,
+        "reference",
+        "harness.kernels.quantize.oracle:Reference",
+        "the NumPy oracle run as a kernel",
+        max_samples=3,
+    ),
+)

@@ -1,0 +1,65 @@
+"""KernelSpec: what a kernel declares about itself, so that planning needs neither its code nor a device."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.device import Device
+from harness.numerics.scheme import OperandScheme
+
+Role = Literal["kernel", "baseline", "peer", "reference", "pitfall"]
+
+
+@dataclass(frozen=True)
+class OperandPlan:
+    """What a kernel is asked to take as one operand. ``scheme`` None: not quantized."""
+
+    shape: tuple[int, ...]
+    scheme: OperandScheme | None
+    channel_axis: int = 0
+
+
+Request = Mapping[str, OperandPlan]
+Supports = Callable[[Request, Device], str | None]
+
+
+def supports_all(request: Request, device: Device) -> str | None:
+    """For kernels that take whatever the schemes themselves allow."""
+    return None
+
+
+@dataclass(frozen=True)
+class KernelSpec:
+    """One row of the kernel table.
+
+    ``backend`` None runs on any. ``entry`` is ``module:attribute`` of the class that runs it, imported in the worker;
+    empty where this version has no implementation for the backend. ``supports`` gives the reason why a request cannot
+    be served, or None. ``ignores`` names operands whose scheme the kernel never looks at (a float baseline): their
+    axes collapse to one case. ``definition`` says what the kernel computes where that is not the oracle's definition,
+    and the bound it is held to.
+    """
+
+    name: str
+    op: str
+    backend: str | None
+    role: Role
+    entry: str
+    doc: str
+    supports: Supports = supports_all
+    ignores: frozenset[str] = frozenset()
+    definition: str = ""
+    max_samples: int | None = field(default=None)
+    """Reference kernels are timed at most three times."""
+
+    def load(self) -> Any:
+        """The class that runs this kernel."""
+        return load_attribute(self.entry)
+
+
+def load_attribute(entry: str) -> Any:
+    """Import ``module:attribute``."""
+    module, _, attribute = entry.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,55 @@
+"""Oracle of statistics: the error of a tensor against its dequantized codes, summed in float64."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem
+from harness.kernels.family import Metrics, Verdict, Work
+from harness.numerics.quantize import dequantize
+
+if TYPE_CHECKING:
+    from harness.kernels.tensors import Tensors
+    from harness.plan import Case
+
+_CHECKED = ("mse", "max_abs_error", "saturated_fraction")
+_TOLERANCE = 1e-9
+"""Relative: float64 sums of at most 2^36 terms in any order."""
+
+
+class Statistics:
+    """A tensor and its codes → error figures."""
+
+    def problem(self, case: Case, tensors: Tensors) -> TensorProblem:
+        return tensor_problem(case, tensors)
+
+    def judge(self, problem: TensorProblem, output: Metrics) -> Verdict:
+        expected = tensor_accuracy(problem, dequantize(problem.quantized))
+        for name in _CHECKED:
+            found, wanted = output[name], expected[name]
+            if found is None or wanted is None:
+                if found is not wanted:
+                    return Verdict(f"{name} is {found!r}, expected {wanted!r}")
+            elif abs(found - wanted) > _TOLERANCE * abs(wanted):
+                return Verdict(f"{name} is {found!r}, expected {wanted!r}")
+        return Verdict()
+
+    def accuracy(self, problem: TensorProblem, output: Metrics) -> Metrics:
+        return output
+
+    def work(self, problem: TensorProblem) -> Work:
+        return Work(4 * problem.values.size + problem.stored_bytes, 0)
+
+
+def _figures(problem: TensorProblem) -> Metrics:
+    return tensor_accuracy(problem, dequantize(problem.quantized))
+
+
+class Reference(OracleKernel):
+    """The oracle as a kernel."""
+
+    compute = staticmethod(_figures)
+
+
+FAMILY = Statistics()

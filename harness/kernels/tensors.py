@@ -1,0 +1,82 @@
+"""The tensors of a run: loaded, quantized and kept for the next case, within a budget of bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.source import load
+from harness.numerics.quantize import Quantized, quantize
+
+if TYPE_CHECKING:
+    from harness.plan import Case, Operand
+
+Value = TypeVar("Value")
+_BUDGET_BYTES = 2 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """An operand as its case sees it: the values, and their quantization where there is one."""
+
+    values: NDArray[np.float32]
+    quantized: Quantized | None
+
+
+class Tensors:
+    """Least recently used first out. Neighbouring cases share shapes, so most loads and calibrations happen once."""
+
+    def __init__(self, *, offline: bool = False, budget_bytes: int = _BUDGET_BYTES) -> None:
+        self._offline = offline
+        self._budget = budget_bytes
+        self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._bytes = 0
+
+    def operand(self, case: Case, role: str) -> Prepared:
+        """The operand of that role, quantized by its scheme."""
+        operand = next(each for each in case.operands if each.role == role)
+        key = (case.seed, case.shape.name, operand)
+        values = self.values(case, operand)
+        if operand.scheme is None:
+            return Prepared(values, None)
+        scheme = operand.scheme
+
+        def make() -> Quantized:
+            return quantize(values, scheme, channel_axis=operand.channel_axis, non_finite="mask")
+
+        return Prepared(values, self.cached(("quantized", key), make, lambda q: int(q.codes.nbytes) + 64))
+
+    def values(self, case: Case, operand: Operand) -> NDArray[np.float32]:
+        """The unquantized tensor, f32. Depends on seed, shape and role only."""
+
+        def make() -> NDArray[np.float32]:
+            return load(
+                operand.source,
+                operand.shape,
+                seed=case.seed,
+                role=operand.role,
+                shape_name=case.shape.name,
+                offline=self._offline,
+            )
+
+        key = ("values", case.seed, case.shape.name, operand.role, operand.shape, operand.source)
+        return self.cached(key, make, lambda array: int(array.nbytes))
+
+    def cached(self, key: Hashable, make: Callable[[], Value], size: Callable[[Value], int]) -> Value:
+        """The value under ``key``, made where it is not held."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            value: Value = self._held[key][0]
+            return value
+        made = make()
+        cost = size(made)
+        self._held[key] = (made, cost)
+        self._bytes += cost
+        while self._bytes > self._budget and len(self._held) > 1:
+            self._bytes -= self._held.popitem(last=False)[1][1]
+        return made

@@ -1,0 +1,227 @@
+"""One row a case: status, what was measured, and the Arrow schema that other tools rely on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from harness.environment import ENVIRONMENT
+from harness.kernels.family import Work
+from harness.kernels.ops import OPS, column_prefix
+from harness.numerics.metrics import METRICS
+from harness.plan import Case
+from harness.suite.model import AXES
+from harness.timing import Timing
+
+
+class Status(StrEnum):
+    """How a case ended."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    INACCURATE = "inaccurate"
+    COMPILE_ERROR = "compile_error"
+    RUNTIME_ERROR = "runtime_error"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"
+
+
+STATUS_DOC: dict[Status, str] = {
+    Status.OK: "conforms, measured and timed",
+    Status.SKIPPED: "cannot be run here; the reason says why",
+    Status.INACCURATE: "does not compute what its definition says; no speed is recorded",
+    Status.COMPILE_ERROR: "the kernel does not compile",
+    Status.RUNTIME_ERROR: "the kernel or its preparation failed",
+    Status.TIMEOUT: "ran past --case-timeout and was ended",
+    Status.OUT_OF_MEMORY: "needed more memory than there is",
+    Status.CRASHED: "took its worker process down",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of one case. Without ``timing`` there is no speed; ``metrics`` may be empty."""
+
+    status: Status
+    reason: str | None = None
+    metrics: Mapping[str, float | int | None] = field(default_factory=dict)
+    work: Work | None = None
+    timing: Timing | None = None
+    prepare_s: float | None = None
+    kernel_digest: str | None = None
+    started_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the results."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+
+
+_TEXT, _REAL, _WHOLE, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_AXIS_TYPES = {"symmetric": _FLAG, "narrow_range": _FLAG}
+_ROLES = tuple(dict.fromkeys(role for op in OPS.values() for role in op.roles))
+
+_IDENTITY = (
+    Column("run_id", _TEXT, "the run"),
+    Column("suite", _TEXT, "the suite's name"),
+    Column("case_id", _TEXT, "digest of what identifies the case; nights join on it"),
+    Column("case", _TEXT, "the case in words"),
+    Column("op", _TEXT, "operation"),
+    Column("kernel", _TEXT, "kernel"),
+    Column("kernel_role", _TEXT, "kernel, baseline, peer, reference or pitfall"),
+    Column("backend", _TEXT, "what ran it"),
+    Column("device", _TEXT, "the device's name"),
+    Column("status", _TEXT, "how the case ended"),
+    Column("reason", _TEXT, "why it did not end ok, or a remark"),
+    Column("scheme", _TEXT, "preset, or the operands' schemes in words"),
+    Column("shape_name", _TEXT, "the shape's name in the suite"),
+    Column("data", _TEXT, "distribution or tensor of each operand"),
+    *(Column(name, _WHOLE, f"extent {name} of a product") for name in ("m", "n", "k")),
+    Column("rows", _WHOLE, "product of the leading extents of a tensor"),
+    Column("cols", _WHOLE, "last extent of a tensor"),
+    Column("seed", _WHOLE, "the suite's seed"),
+    Column("l2", _TEXT, "cold or hot caches"),
+    Column("mode", _TEXT, "burst or steady"),
+    Column("baseline_case_id", _TEXT, "the case that speedup is measured against"),
+)
+_SCHEMES = tuple(
+    Column(column_prefix(role) + axis, _AXIS_TYPES.get(axis, _TEXT), f"{axis} of the {role}")
+    for role in _ROLES
+    for axis in AXES
+)
+_ACCURACY = (
+    *(Column(row.name, _REAL, f"{row.label} ({row.unit})") for row in METRICS.values()),
+    Column("weight_sqnr_db", _REAL, "SQNR of the weight itself (dB)"),
+    Column("activation_sqnr_db", _REAL, "SQNR of the activation itself (dB)"),
+    Column("nan_count", _WHOLE, "NaN among the operands"),
+    Column("inf_count", _WHOLE, "Inf among the operands"),
+    Column("code_mismatches", _WHOLE, "codes that differ from the oracle's"),
+    Column(
+        "bits_per_element", _REAL, "stored bits an element of the weight or tensor, scales and zero points included"
+    ),
+    Column("reference_rows", _WHOLE, "rows of the output that were checked and measured"),
+)
+_SPEED = (
+    Column("prepare_s", _REAL, "seconds to load, calibrate, quantize and set up; not in time_s"),
+    Column("time_s", _REAL, "median seconds of a launch"),
+    Column("time_p05_s", _REAL, "5th percentile"),
+    Column("time_p95_s", _REAL, "95th percentile"),
+    Column("samples", _WHOLE, "number of timed launches"),
+    Column("noise", _REAL, "relative spread, 1.4826·MAD / median"),
+    Column("moved_bytes", _WHOLE, "floor of bytes moved by a launch"),
+    Column("flops", _WHOLE, "operations of a launch"),
+    Column("bytes_per_s", _REAL, "moved_bytes / time_s"),
+    Column("flops_per_s", _REAL, "flops / time_s"),
+    Column("fraction_of_peak", _REAL, "of the device's measured peak"),
+    Column("speedup", _REAL, "baseline's time_s / time_s"),
+    Column("best_peer", _TEXT, "the fastest peer kernel on the same problem"),
+    Column("speedup_over_best_peer", _REAL, "its time_s / time_s"),
+)
+_ENVIRONMENT = (
+    Column("started_at", _TEXT, "UTC, ISO 8601"),
+    Column("kernel_digest", _TEXT, "digest of the kernel's source"),
+    *(Column(row.name, _TEXT, row.doc) for row in ENVIRONMENT),
+)
+
+COLUMNS: dict[str, Column] = {
+    column.name: column for column in (*_IDENTITY, *_SCHEMES, *_ACCURACY, *_SPEED, *_ENVIRONMENT)
+}
+ARROW_SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS.values()])
+
+Row = dict[str, Any]
+"""A record as written: column → value, None where it does not apply."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A case and its outcome within a run."""
+
+    run_id: str
+    device: str
+    kernel_role: str
+    case: Case
+    outcome: Outcome
+    environment: Mapping[str, str | None]
+
+    def row(self) -> Row:
+        """The record as a row of COLUMNS."""
+        values: Row = {**_case_values(self.case), **_outcome_values(self.outcome), **self.environment}
+        values.update(run_id=self.run_id, device=self.device, kernel_role=self.kernel_role)
+        unknown = values.keys() - COLUMNS.keys()
+        if unknown:
+            raise KeyError(f"no such columns: {sorted(unknown)}")
+        return {name: _plain(values.get(name)) for name in COLUMNS}
+
+
+def _case_values(case: Case) -> Row:
+    op = OPS[case.op]
+    values: Row = {
+        "suite": case.suite,
+        "case_id": case.case_id,
+        "case": case.name,
+        "op": case.op,
+        "kernel": case.kernel,
+        "backend": case.backend,
+        "scheme": case.scheme,
+        "shape_name": case.shape.name,
+        "data": " ".join(
+            source.label if op.one_tensor else f"{role}={source.label}" for role, source in case.shape.sources
+        ),
+        "seed": case.seed,
+        "l2": case.measure.l2,
+        "mode": case.measure.mode,
+        "baseline_case_id": case.baseline,
+    }
+    if op.one_tensor:
+        *leading, cols = case.shape.extents
+        values |= {"rows": math.prod(leading), "cols": cols}
+    else:
+        values |= dict(zip(("m", "n", "k"), case.shape.extents, strict=True))
+    for operand in case.operands:
+        if operand.scheme is not None:
+            prefix = column_prefix(operand.role)
+            values |= {prefix + axis: getattr(operand.scheme, axis) for axis in AXES}
+    return values
+
+
+def _outcome_values(outcome: Outcome) -> Row:
+    values: Row = {
+        "status": str(outcome.status),
+        "reason": outcome.reason,
+        "prepare_s": outcome.prepare_s,
+        "kernel_digest": outcome.kernel_digest,
+        "started_at": outcome.started_at,
+        **outcome.metrics,
+    }
+    timing, work = outcome.timing, outcome.work
+    if timing is not None:
+        values |= {
+            "time_s": timing.time_s,
+            "time_p05_s": timing.time_p05_s,
+            "time_p95_s": timing.time_p95_s,
+            "samples": len(timing.samples),
+            "noise": timing.noise,
+        }
+    if work is not None:
+        values |= {"moved_bytes": work.moved_bytes, "flops": work.flops or None}
+        if timing is not None and timing.time_s > 0:
+            values["bytes_per_s"] = work.moved_bytes / timing.time_s
+            values["flops_per_s"] = work.flops / timing.time_s if work.flops else None
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars as Python ones, NaN as None: a figure that is not a number does not apply."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,124 @@
+"""What a column of the records means to a reader: its label, its unit, and whether the table shows it at first.
+
+One row of ``COLUMNS`` per documented column of the results. A column that is not listed is taken for a fact about the
+environment (GPU, driver, library versions, …).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How a value is displayed. The browser's script knows the same names."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    DECIBEL = "decibel"
+    SECONDS = "seconds"
+    BYTES = "bytes"
+    FLOPS = "flops"
+    BYTES_PER_SECOND = "bytes_per_s"
+    FLOPS_PER_SECOND = "flops_per_s"
+    FRACTION = "fraction"
+    RATIO = "ratio"
+    BITS = "bits"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: ``name`` in the results, ``label`` for readers, and whether the table shows it at first."""
+
+    name: str
+    label: str
+    kind: Kind
+    shown: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind is not Kind.TEXT
+
+
+_SCHEME_AXES = (
+    ("format", "format"),
+    ("granularity", "granularity"),
+    ("symmetric", "symmetric"),
+    ("calibration", "calibration"),
+    ("scale_format", "scale format"),
+    ("narrow_range", "narrow range"),
+    ("range", "range"),
+)
+_OPERANDS = (("weight_", "weight "), ("activation_", "activation "), ("", "tensor "))
+
+COLUMNS: tuple[Column, ...] = (
+    Column("case", "Case", Kind.TEXT, shown=True),
+    Column("status", "Status", Kind.TEXT, shown=True),
+    Column("op", "Operation", Kind.TEXT, shown=True),
+    Column("kernel", "Kernel", Kind.TEXT, shown=True),
+    Column("scheme", "Scheme as named", Kind.TEXT),
+    Column("sqnr_db", "SQNR", Kind.DECIBEL, shown=True),
+    Column("time_s", "Time", Kind.SECONDS, shown=True),
+    Column("speedup", "Speed-up", Kind.RATIO, shown=True),
+    Column("bits_per_element", "Bits per element", Kind.BITS, shown=True),
+    Column("bytes_per_s", "Bytes per second", Kind.BYTES_PER_SECOND),
+    Column("flops_per_s", "Operations per second", Kind.FLOPS_PER_SECOND),
+    Column("fraction_of_peak", "Share of peak", Kind.FRACTION),
+    Column("reason", "Reason", Kind.TEXT, shown=True),
+    Column("suite", "Suite", Kind.TEXT),
+    Column("run_id", "Run", Kind.TEXT),
+    Column("case_id", "Case id", Kind.TEXT),
+    Column("backend", "Backend", Kind.TEXT),
+    Column("device", "Device", Kind.TEXT),
+    Column("shape_name", "Shape name", Kind.TEXT),
+    Column("data", "Data", Kind.TEXT),
+    Column("m", "m", Kind.INTEGER),
+    Column("n", "n", Kind.INTEGER),
+    Column("k", "k", Kind.INTEGER),
+    Column("rows", "Rows", Kind.INTEGER),
+    Column("cols", "Columns", Kind.INTEGER),
+    Column("seed", "Seed", Kind.INTEGER),
+    Column("l2", "L2 cache", Kind.TEXT),
+    Column("mode", "Timing mode", Kind.TEXT),
+    *(
+        Column(prefix + axis, (operand + label).capitalize(), Kind.TEXT)
+        for prefix, operand in _OPERANDS
+        for axis, label in _SCHEME_AXES
+    ),
+    Column("mse", "MSE", Kind.NUMBER),
+    Column("max_abs_error", "Largest absolute error", Kind.NUMBER),
+    Column("mean_relative_error", "Mean relative error", Kind.NUMBER),
+    Column("cosine", "Cosine similarity", Kind.NUMBER),
+    Column("weight_sqnr_db", "Weight SQNR", Kind.DECIBEL),
+    Column("activation_sqnr_db", "Activation SQNR", Kind.DECIBEL),
+    Column("worst_block_sqnr_db", "Worst block's SQNR", Kind.DECIBEL),
+    Column("rounding_mse", "Rounding MSE", Kind.NUMBER),
+    Column("clipping_mse", "Clipping MSE", Kind.NUMBER),
+    Column("saturated_fraction", "Saturated values", Kind.FRACTION),
+    Column("nan_count", "NaN values", Kind.INTEGER),
+    Column("inf_count", "Infinite values", Kind.INTEGER),
+    Column("code_mismatches", "Code mismatches", Kind.INTEGER),
+    Column("prepare_s", "Preparation time", Kind.SECONDS),
+    Column("time_p05_s", "Time, 5th percentile", Kind.SECONDS),
+    Column("time_p95_s", "Time, 95th percentile", Kind.SECONDS),
+    Column("samples", "Timing samples", Kind.INTEGER),
+    Column("noise", "Timing noise", Kind.FRACTION),
+    Column("moved_bytes", "Bytes moved", Kind.BYTES),
+    Column("flops", "Operations", Kind.FLOPS),
+    Column("best_peer", "Best peer", Kind.TEXT),
+    Column("speedup_over_best_peer", "Speed-up over best peer", Kind.RATIO),
+)
+
+COLUMN_OF: dict[str, Column] = {column.name: column for column in COLUMNS}
+
+STATUSES: tuple[str, ...] = (
+    "ok",
+    "skipped",
+    "inaccurate",
+    "compile_error",
+    "runtime_error",
+    "timeout",
+    "out_of_memory",
+    "crashed",
+)

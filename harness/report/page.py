@@ -1,0 +1,167 @@
+"""Records → site: four pages, the data of their figures, and Plotly once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from harness.report.figures import FIGURES, Drawing, FigureSpec, draw
+from harness.report.install import check_target, install
+from harness.report.overview import overview
+from harness.report.script import assignment
+from harness.report.table import FILTERS, table
+from harness.report.tidy import tidy
+
+_TEMPLATES = Path(__file__).parent / "templates"
+PLOTLY = "plotly.min.js"
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """One page: ``name`` is its file's, ``template`` makes it."""
+
+    name: str
+    title: str
+    description: str
+    template: str
+
+
+PAGES: tuple[PageSpec, ...] = (
+    PageSpec("index", "Overview", "What was run, how it ended, and what came out on top.", "index.html.j2"),
+    PageSpec(
+        "accuracy", "Accuracy", "Error against the unquantized result, by scheme, data and block.", "figures.html.j2"
+    ),
+    PageSpec(
+        "performance",
+        "Performance",
+        "Time and throughput of the kernels, and what accuracy they leave.",
+        "figures.html.j2",
+    ),
+    PageSpec("records", "Records", "Every record: search, filter, sort, download.", "records.html.j2"),
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A built site."""
+
+    index: Path
+    pages: tuple[Path, ...]
+    records: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure on a page. ``absent`` says why none of its drawings exists; it is empty where there is one."""
+
+    name: str
+    title: str
+    description: str
+    split: tuple[str, ...]
+    drawings: tuple[Drawing, ...]
+    absent: str
+
+
+def build_site(records: pd.DataFrame, out: Path, *, title: str = "Quantization results") -> Site:
+    """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
+
+    The same records give the same files. An earlier site in ``out`` is replaced; other files there are left alone.
+
+    Raises:
+        StoreError: ``out`` is a file or a folder of something else, cannot be written, or a column has a wrong type.
+    """
+    check_target(out)
+    frame = tidy(records)
+    panels = {page.name: _panels(page.name, frame) for page in PAGES}
+    scripts = _scripts(frame, panels)
+    assets = f"assets-{_digest(scripts)}"
+    files = {f"{assets}/{name}": text for name, text in scripts.items()}
+    files[PLOTLY] = get_plotlyjs()
+    files |= {f"{page.name}.html": _page(page, frame, panels[page.name], assets, title) for page in PAGES}
+    install(out, files)
+    pages = tuple(out / f"{page.name}.html" for page in PAGES)
+    return Site(index=pages[0], pages=pages, records=len(records))
+
+
+def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
+    return tuple(_panel(spec, draw(spec, frame)) for spec in FIGURES if spec.page == page)
+
+
+def _panel(spec: FigureSpec, drawings: tuple[Drawing, ...]) -> Panel:
+    reasons = sorted({drawing.absent for drawing in drawings}) or ["no record has the status ok"]
+    absent = "" if any(drawing.figure is not None for drawing in drawings) else "; ".join(reasons)
+    return Panel(spec.name, spec.title, spec.description, spec.split, drawings, absent)
+
+
+def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:
+    """Script, style sheet and data, which must fit each other."""
+    scripts = {name: (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")}
+    for page, figures in panels.items():
+        if figures:
+            scripts[f"{page}.js"] = assignment("harnessFigures", {figure.name: _figure(figure) for figure in figures})
+    scripts["records.js"] = assignment("harnessRecords", table(frame))
+    return scripts
+
+
+def _figure(panel: Panel) -> dict[str, Any]:
+    return {"split": panel.split, "drawings": [_drawing(drawing) for drawing in panel.drawings]}
+
+
+def _drawing(drawing: Drawing) -> dict[str, Any]:
+    if drawing.figure is None:
+        return {"key": drawing.key, "absent": drawing.absent}
+    plain = drawing.figure.to_plotly_json()
+    layout = {name: value for name, value in plain["layout"].items() if name not in ("template", "meta")}
+    return {"key": drawing.key, "data": plain["data"], "layout": layout, **drawing.figure.layout.meta}
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{len(files[name])}\0{files[name]}".encode())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:
+    controls = {"op": "Operation", "device_label": "Device"}
+    split = {name for panel in panels if not panel.absent for name in panel.split}
+    return (
+        _environment()
+        .get_template(page.template)
+        .render(
+            page=page,
+            pages=PAGES,
+            site_title=title,
+            assets=assets,
+            plotly=PLOTLY,
+            panels=panels,
+            controls=[
+                (name, label, frame.loc[frame["status"] == "ok", name].unique())
+                for name, label in controls.items()
+                if name in split
+            ],
+            filters=FILTERS,
+            count=len(frame),
+            overview=overview(frame) if page.name == "index" and len(frame) else None,
+        )
+    )

@@ -1,0 +1,233 @@
+"""Suite → results: plan, fetch what the data need, run each case in a worker, keep every record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from harness.backends import find_device
+from harness.data.models import pull
+from harness.data.source import required_models
+from harness.derive import derive
+from harness.device import Device
+from harness.environment import environment_of
+from harness.errors import DataError, StoreError
+from harness.kernels import kernel as kernel_row
+from harness.plan import Case, plan
+from harness.record import Outcome, Record, Row, Status
+from harness.select import select
+from harness.store import RunHeader, RunWriter, StoredRun, find_run, new_run_id, rows_to_frame
+from harness.suite import Suite, load_suite
+from harness.supervise import Supervisor
+
+DEFAULT_OUT = Path("results")
+DEFAULT_CASE_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user may ask of a run besides the suite."""
+
+    device: str = "auto"
+    filters: tuple[str, ...] = ()
+    limit: int | None = None
+    out: Path = DEFAULT_OUT
+    resume: str | None = None
+    case_timeout_s: float = DEFAULT_CASE_TIMEOUT_S
+    offline: bool = False
+
+
+class Watcher(Protocol):
+    """Told how a run goes on."""
+
+    def begin(self, device: Device, total: int, done: int) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+    def start(self, case: Case) -> None: ...
+
+    def finish(self, case: Case, outcome: Outcome) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Silent:
+    """A watcher that keeps quiet."""
+
+    def begin(self, device: Device, total: int, done: int) -> None: ...
+
+    def say(self, message: str) -> None: ...
+
+    def start(self, case: Case) -> None: ...
+
+    def finish(self, case: Case, outcome: Outcome) -> None: ...
+
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """A run's rows and where they lie. ``complete``: every planned case has its row."""
+
+    run_id: str
+    suite: str
+    device: Device
+    path: Path
+    rows: tuple[Row, ...]
+    complete: bool
+
+    def frame(self) -> pd.DataFrame:
+        return rows_to_frame(list(self.rows))
+
+
+def run_suite(
+    source: str | Path | Mapping[str, Any] | Suite, options: RunOptions, watcher: Watcher | None = None
+) -> RunResult:
+    """Run a suite. Ctrl-C (KeyboardInterrupt) ends it early: finished rows are published, ``complete`` is False.
+
+    Raises SuiteError for a suite that is refused, StoreError, DeviceError or HarnessError for what else the user can
+    mend. Failures of cases are rows, not exceptions.
+    """
+    watcher = watcher or Silent()
+    suite = source if isinstance(source, Suite) else load_suite(source)
+    device = find_device(options.device)
+    stored = find_run(options.out, suite.name, options.resume) if options.resume else None
+    if stored is not None:
+        options = _as_stored(options, stored)
+    cases = select(plan(suite, device), suite, options.filters, options.limit)
+    header = RunHeader(
+        stored.header.run_id if stored else new_run_id(),
+        suite.name,
+        device.name,
+        options.filters,
+        options.limit,
+        _plan_digest(cases),
+        len(cases),
+    )
+    if stored is not None:
+        _check_same_plan(stored.header, header)
+        if stored.finished:
+            return _already_complete(stored, device, watcher)
+    writer = RunWriter.resume(stored) if stored else RunWriter.create(options.out, header)
+    try:
+        return _Run(suite, device, options, writer, watcher).go(cases)
+    finally:
+        writer.close()
+
+
+def _as_stored(options: RunOptions, stored: StoredRun) -> RunOptions:
+    """A resumed run keeps its own selection; asking for another one is an error."""
+    kept = stored.header
+    for label, asked, had in (("--filter", options.filters, kept.filters), ("--limit", options.limit, kept.limit)):
+        if asked and asked != had:
+            raise StoreError(
+                f"--resume: a run keeps its selection (got {label} {asked}, run {kept.run_id} has {had}); "
+                f"leave {label} out, or start a new run"
+            )
+    return RunOptions(
+        options.device, kept.filters, kept.limit, options.out, options.resume, options.case_timeout_s, options.offline
+    )
+
+
+def _check_same_plan(kept: RunHeader, now: RunHeader) -> None:
+    if kept.device != now.device:
+        raise StoreError(
+            f"--resume: a run stays on its device (got {now.device}, run {kept.run_id} is on {kept.device}); "
+            f"give --device {kept.device}, or start a new run"
+        )
+    if kept.plan_digest != now.plan_digest:
+        raise StoreError(
+            f"--resume: the suite must be the one the run began with (got another plan than run {kept.run_id}'s); "
+            "start a new run without --resume"
+        )
+
+
+def _plan_digest(cases: Sequence[Case]) -> str:
+    return hashlib.blake2b("\n".join(case.case_id for case in cases).encode(), digest_size=10).hexdigest()
+
+
+def _already_complete(stored: StoredRun, device: Device, watcher: Watcher) -> RunResult:
+    import pyarrow.parquet as pq
+
+    path = stored.folder / f"{stored.header.run_id}.parquet"
+    watcher.say(f"run {stored.header.run_id} is complete; nothing to resume")
+    rows = tuple(pq.read_table(path).to_pylist())
+    return RunResult(stored.header.run_id, stored.header.suite, device, path, rows, complete=True)
+
+
+class _Run:
+    def __init__(self, suite: Suite, device: Device, options: RunOptions, writer: RunWriter, watcher: Watcher) -> None:
+        self._suite, self._device, self._options = suite, device, options
+        self._writer, self._watcher = writer, watcher
+        self._environment = environment_of(device)
+
+    def go(self, cases: Sequence[Case]) -> RunResult:
+        done = {row["case_id"] for row in self._writer.rows}
+        remaining = [case for case in cases if case.case_id not in done]
+        self._watcher.begin(self._device, len(cases), len(cases) - len(remaining))
+        interrupted = False
+        try:
+            self._measure(remaining)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            self._watcher.end()
+        rows = self._ordered(cases)
+        path = self._writer.publish(rows)
+        return RunResult(
+            self._writer.header.run_id, self._suite.name, self._device, path, tuple(rows), complete=not interrupted
+        )
+
+    def _measure(self, cases: Sequence[Case]) -> None:
+        missing = self._fetch(cases)
+        options = self._options
+        with Supervisor(self._device, case_timeout_s=options.case_timeout_s, offline=options.offline) as supervisor:
+            for case in cases:
+                reason = case.skip or _first_missing(case, missing)
+                if reason is not None:
+                    self._keep(case, Outcome(Status.SKIPPED, reason))
+                    continue
+                self._watcher.start(case)
+                self._keep(case, supervisor.run(case))
+
+    def _fetch(self, cases: Sequence[Case]) -> dict[str, str]:
+        """Bring the models that the cases need; model → why it could not be had."""
+        sources = [source for case in cases if case.skip is None for _, source in case.shape.sources]
+        missing: dict[str, str] = {}
+        for model in dict.fromkeys(name for source in dict.fromkeys(sources) for name in required_models(source)):
+            try:
+                pull(model, offline=self._options.offline, progress=self._watcher.say)
+            except DataError as error:
+                missing[model] = str(error)
+                self._watcher.say(f"{error}")
+        return missing
+
+    def _keep(self, case: Case, outcome: Outcome) -> None:
+        record = Record(
+            self._writer.header.run_id,
+            self._device.name,
+            kernel_row(case.op, case.kernel).role,
+            case,
+            outcome,
+            self._environment,
+        )
+        samples = [] if outcome.timing is None else [float(sample) for sample in outcome.timing.samples]
+        self._writer.append(record.row(), samples)
+        self._watcher.finish(case, outcome)
+
+    def _ordered(self, cases: Sequence[Case]) -> list[Row]:
+        place = {case.case_id: index for index, case in enumerate(cases)}
+        return derive(sorted(self._writer.rows, key=lambda row: place.get(row["case_id"], len(place))))
+
+
+def _first_missing(case: Case, missing: Mapping[str, str]) -> str | None:
+    for _, source in case.shape.sources:
+        for model in required_models(source):
+            if model in missing:
+                return missing[model]
+    return None

@@ -1,0 +1,7 @@
+"""Suites: what to run. YAML (or a mapping) → Suite."""
+
+from harness.suite.load import load_suite
+from harness.suite.schema import json_schema
+from harness.suite.types import Include, Measure, Shape, Suite
+
+__all__ = ["Include", "Measure", "Shape", "Suite", "json_schema", "load_suite"]

@@ -1,0 +1,57 @@
+"""The suite that planning reads: frozen, canonical, free of the file it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.data.source import DataSource
+
+AxisValue = str | bool
+Axes = tuple[tuple[str, tuple[AxisValue, ...]], ...]
+"""Axis → values, in the order in which the suite lists them."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How to time. ``l2`` and ``mode`` are part of a case's identity; the limits are not."""
+
+    l2: Literal["cold", "hot"] = "cold"
+    mode: Literal["burst", "steady"] = "burst"
+    min_samples: int = 50
+    max_time_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One shape. ``extents`` is (m, n, k) of a product, else the tensor's shape; ``sources`` the data of each role."""
+
+    name: str
+    extents: tuple[int, ...]
+    sources: tuple[tuple[str, DataSource], ...]
+    channel_axis: int = 0
+
+
+@dataclass(frozen=True)
+class Include:
+    """Further combinations, or ones to drop; ``shapes`` are patterns of shape names, empty for all shapes."""
+
+    axes: Axes
+    shapes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A loaded suite. ``baseline`` is (backend, kernel) pairs."""
+
+    name: str
+    description: str
+    op: str
+    seed: int
+    shapes: tuple[Shape, ...]
+    matrix: Axes
+    include: tuple[Include, ...]
+    exclude: tuple[Include, ...]
+    baseline: tuple[tuple[str, str], ...]
+    measure: Measure
+    reference_rows: int

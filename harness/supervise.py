@@ -1,0 +1,126 @@
+"""The parent's side of a worker process: start it, hand it a case, end it when it must be ended."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Self
+
+from harness.assignment import READY, Assignment
+from harness.device import Device
+from harness.errors import DeviceError
+from harness.plan import Case
+from harness.record import Outcome, Status
+
+_START_TIMEOUT_S = 120.0
+_STDERR_TAIL_BYTES = 4096
+
+
+class Supervisor:
+    """One worker at a time; a new one after each that died or was ended. Use as a context manager."""
+
+    def __init__(self, device: Device, *, case_timeout_s: float, offline: bool = False) -> None:
+        self._device, self._timeout, self._offline = device, case_timeout_s, offline
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._stderr: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def run(self, case: Case) -> Outcome:
+        """The outcome of ``case``. A worker that dies or hangs costs its case only.
+
+        Raises DeviceError when no worker can be started.
+        """
+        connection = self._connection or self._start()
+        kills_before = _kernel_oom_kills()
+        try:
+            connection.send(case)
+            if not connection.poll(self._timeout):
+                self._stop()
+                return Outcome(Status.TIMEOUT, f"ended after {self._timeout:g} s (--case-timeout)")
+            outcome: Outcome = connection.recv()
+        except (EOFError, OSError):
+            return self._death(kills_before)
+        return outcome
+
+    def _start(self) -> Connection:
+        ours, theirs = multiprocessing.Pipe(duplex=True)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the worker)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, _import_paths()))},
+            )
+        self._connection = ours
+        try:
+            ours.send(Assignment(self._device, self._offline, os.getpid()))
+            if ours.poll(_START_TIMEOUT_S) and ours.recv() == READY:
+                return ours
+            reason = f"no answer within {_START_TIMEOUT_S:g} s"
+        except (EOFError, OSError):
+            reason = self._last_words() or "it ended at once"
+        self._stop()
+        raise DeviceError(f"worker: must start on {self._device.name} (got: {reason}); run `harness doctor`")
+
+    def _death(self, kills_before: int) -> Outcome:
+        assert self._process is not None
+        code = self._process.wait()
+        words = self._last_words()
+        self._stop()
+        if code == -signal.SIGKILL and _kernel_oom_kills() > kills_before:
+            return Outcome(Status.OUT_OF_MEMORY, "the system ended the worker for want of memory")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return Outcome(Status.CRASHED, f"the worker ended with {how}" + (f": {words}" if words else ""))
+
+    def _last_words(self) -> str:
+        """The most telling line of what the worker wrote: a fatal error's, else the last."""
+        if self._stderr is None:
+            return ""
+        size = self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, size - _STDERR_TAIL_BYTES))
+        lines = [line.strip() for line in self._stderr.read().decode(errors="replace").splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith("Fatal Python error")]
+        return (fatal or lines or [""])[-1][:300]
+
+    def _stop(self) -> None:
+        """End the worker now, if there is one."""
+        if self._connection is not None:
+            with contextlib.suppress(OSError):
+                self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._stderr is not None:
+            self._stderr.close()
+        self._process = self._connection = self._stderr = None
+
+
+def _import_paths() -> list[str]:
+    """This package's folder first, so that the worker runs the code that its parent runs."""
+    return [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+
+
+def _kernel_oom_kills() -> int:
+    """How many processes this kernel has ended for want of memory (0 where it does not say)."""
+    try:
+        text = Path("/proc/vmstat").read_text()
+    except OSError:
+        return 0
+    counts = dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+    return int(counts.get("oom_kill", 0))
