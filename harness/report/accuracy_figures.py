@@ -10,7 +10,17 @@ import plotly.graph_objects as go
 
 from harness.report.columns import Kind
 from harness.report.display import for_plotly, number, shortened
-from harness.report.points import NAME_LENGTH, SCHEMES, Front, at_most, decibel_lane, front_trace, medians_of, rounded, traces
+from harness.report.points import (
+    NAME_LENGTH,
+    SCHEMES,
+    Front,
+    at_most,
+    decibel_lane,
+    front_trace,
+    medians_of,
+    rounded,
+    traces,
+)
 from harness.report.style import NEUTRAL, PALETTE, Look, axis, category_axis, look, plot
 from harness.report.tidy import natural_key, present
 
@@ -36,10 +46,9 @@ def error_by_format(records: pd.DataFrame) -> go.Figure:
     best = medians.max(axis=1)
     rows = sorted(medians.index, key=lambda name: (-best[name], natural_key(name)))
     columns = sorted(medians.columns, key=_granularity_key)
-    labels = [for_plotly(name) for name in rows]
     heat = _heatmap(medians.loc[rows, columns], counts.loc[rows, columns])
     x = axis("Granularity, coarse to fine", type="category", showgrid=False)
-    y = category_axis(labels, showgrid=False)
+    y = category_axis(rows, showgrid=False)
     return plot([heat], x=x, y=y, height=max(200, 90 + 34 * len(rows)), notes=[_exact_note(cases)])
 
 
@@ -120,8 +129,8 @@ def paired_with_minmax(records: pd.DataFrame) -> pd.DataFrame:
     same = cases.assign(other_calibration=others).groupby(list(_SAME_CASE), dropna=False).ngroup()
     by_minmax = cases["operand_calibration"] == "minmax"
     reference = cases.loc[by_minmax, "sqnr_db"].groupby(same[by_minmax]).median()
-    paired = cases.assign(minmax_db=same.map(reference))
-    return paired.loc[~by_minmax & paired["minmax_db"].notna()]
+    paired: pd.DataFrame = cases.assign(minmax_db=same.map(reference))
+    return paired[~by_minmax & paired["minmax_db"].notna()]
 
 
 def _boxes(cases: pd.DataFrame, column: str, title: str, note: str) -> go.Figure:
@@ -191,7 +200,14 @@ def error_split(records: pd.DataFrame) -> go.Figure:
     x = axis("Share of the mean squared error (%)", tickformat=".0%", range=[0, 1])
     height = max(200, 60 + 30 * len(labels))
     return plot(
-        bars, x=x, y=category_axis(labels), height=height, notes=[note], rows=True, barmode="stack", bargap=0.25
+        bars,
+        x=x,
+        y=category_axis(list(shown.index)),
+        height=height,
+        notes=[note],
+        rows=True,
+        barmode="stack",
+        bargap=0.25,
     )
 
 
@@ -243,7 +259,6 @@ def synthetic_against_real(records: pd.DataFrame) -> go.Figure:
     finite = cases[np.isfinite(cases["sqnr_db"])]
     left_out = _left_out_note(len(cases) - len(finite))
     shown = names[:BAR_LIMIT]
-    labels = [for_plotly(name) for name in shown]
     drawn = [
         _medians_with_spread(finite[finite["real"] == real], shown, title, its_look)
         for real, title, its_look in (
@@ -252,8 +267,8 @@ def synthetic_against_real(records: pd.DataFrame) -> go.Figure:
         )
     ]
     note = f"The first {BAR_LIMIT} of {len(names)} schemes are drawn." if len(names) > BAR_LIMIT else ""
-    height = max(200, 60 + 30 * len(labels))
-    return plot(drawn, x=axis(SQNR_TITLE), y=category_axis(labels), height=height, notes=[left_out, note], rows=True)
+    height = max(200, 60 + 30 * len(shown))
+    return plot(drawn, x=axis(SQNR_TITLE), y=category_axis(shown), height=height, notes=[left_out, note], rows=True)
 
 
 def _medians_with_spread(cases: pd.DataFrame, names: list[str], title: str, its_look: Look) -> dict[str, Any]:

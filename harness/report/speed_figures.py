@@ -119,9 +119,7 @@ def _best_by_kernel(records: pd.DataFrame, column: str, title: str, unit: str, *
     share = axis(title, tickformat=".0%", rangemode="tozero")
     x = share if unit == "%" else log_axis(title, best[column], unit)
     height = max(220, 60 + 34 * len(kept))
-    return plot(
-        drawn, x=x, y=category_axis([for_plotly(name) for name in kept]), height=height, notes=[left_out], rows=True
-    )
+    return plot(drawn, x=x, y=category_axis(kept), height=height, notes=[left_out], rows=True)
 
 
 def _spread(cases: pd.DataFrame) -> Spread:

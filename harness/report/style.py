@@ -14,7 +14,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from harness.report.display import tick
+from harness.report.display import for_plotly, shortened, tick
 
 # Neighbours in the legend differ in colour first; yellow comes last, having the least contrast on white.
 PALETTE: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -32,6 +32,7 @@ SYMBOLS: tuple[tuple[str, str], ...] = (
 # A mid grey, at least 3:1 on the light and on the dark background.
 NEUTRAL = "#808080"
 MARKER_SIZE = 9
+TICK_LENGTH = 48
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def log_axis(title: str, values: Iterable[float | None], unit: str) -> dict[str,
     """
     known = [value for value in values if value]
     low, high = min(known, default=1.0), max(known, default=10.0)
-    low, high = low / 1.12, high * 1.12
+    margin = max(1.1, (high / low) ** 0.03)
+    low, high = low / margin, high * margin
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for mantissas in _MANTISSAS:
         ticks = [mantissa * 10.0**decade for decade in decades for mantissa in mantissas]
@@ -99,9 +101,10 @@ def log_axis(title: str, values: Iterable[float | None], unit: str) -> dict[str,
 
 
 def category_axis(names: Sequence[str], **settings: Any) -> dict[str, Any]:
-    """A category axis with ``names`` (already safe for Plotly) from top to bottom."""
-    ticks = {"tickvals": list(names), "ticktext": list(names)}
-    order = {"categoryorder": "array", "categoryarray": list(names)}
+    """A category axis from top to bottom; a value belongs to a name when it is ``for_plotly(name)``."""
+    values = [for_plotly(name) for name in names]
+    ticks = {"tickvals": values, "ticktext": [for_plotly(shortened(name, TICK_LENGTH)) for name in names]}
+    order = {"categoryorder": "array", "categoryarray": values}
     # Without `type`, names that look like numbers or dates would become numbers or dates.
     return axis("", type="category", autorange="reversed", **order, **ticks, **settings)
 

@@ -164,7 +164,7 @@ def test_a_stuck_download_is_ended(package: Package, monkeypatch: pytest.MonkeyP
 
 def test_progress_while_downloading(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wheel, "REPORT_EVERY_S", 0.02)
-    script = "import os, time; open(os.environ['TMPDIR'] + '/part', 'wb').write(bytes(5_000_000)); time.sleep(0.5)"
+    script = "import os, time; open(os.environ['TMPDIR'] + '/part', 'wb').truncate(5_000_000); time.sleep(0.5)"
     replace_pip(monkeypatch, script)
     lines: list[str] = []
     big = Package("demo", "1.0", package.sha256, 10.0, package.members)

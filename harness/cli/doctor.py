@@ -1,0 +1,131 @@
+"""``harness doctor``: what is here, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from harness.cli.console import output, table
+from harness.cli.format import size
+
+_PACKAGE = "quantization-harness"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. ``remedy`` is empty where all is well."""
+
+    area: str
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """Check devices, libraries and caches, and say how to mend what is missing.
+
+    **Example**: `harness doctor`
+    """
+    findings = [*_devices(), *_libraries(), *_storage()]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+        return
+    made = table("harness doctor", "area", "what", "found", "remedy")
+    for finding in findings:
+        made.add_row(finding.area, finding.what, escape(finding.found), escape(finding.remedy))
+    output.print(made)
+    wanting = sum(bool(finding.remedy) for finding in findings)
+    output.print(f"{wanting} to mend" if wanting else "all is well")
+
+
+def _devices() -> list[Finding]:
+    from harness.backends import BACKENDS
+
+    findings = [
+        Finding(
+            "device",
+            device.name,
+            f"{device.model}, {size(device.memory_bytes)} for cases, {' '.join(sorted(device.features)) or 'no features'}",
+        )
+        for row in BACKENDS.values()
+        for device in row.devices()
+    ]
+    count = nvidia_devices()
+    if count and "cuda" not in BACKENDS:
+        findings.append(
+            Finding("device", "cuda", f"{count} NVIDIA GPU(s) with a driver; this version has no CUDA backend")
+        )
+    elif not count:
+        findings.append(Finding("device", "cuda", "no NVIDIA driver found; suites run on the CPU"))
+    return findings
+
+
+def nvidia_devices() -> int:
+    """GPUs that the NVIDIA driver reports, 0 without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def _libraries() -> list[Finding]:
+    findings = [Finding("library", "python", platform.python_version())]
+    try:
+        requirements = importlib.metadata.requires(_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return [*findings, Finding("library", _PACKAGE, "not installed: run from a checkout", "pip install .")]
+    for requirement in requirements:
+        name = re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra == ['\"](\w+)['\"]", requirement)
+        findings.append(_library(name, extra.group(1) if extra else None))
+    return findings
+
+
+def _library(name: str, extra: str | None) -> Finding:
+    area = f"extra {extra}" if extra else "library"
+    try:
+        return Finding(area, name, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        command = f"pip install '.[{extra}]'" if extra else f"pip install {name}"
+        optional = "not installed (optional)" if extra else "not installed"
+        return Finding(area, name, optional, "" if extra else command)
+
+
+def _storage() -> list[Finding]:
+    from harness.data.cache import cache_root
+    from harness.data.models import ASSETS, MODELS, is_cached
+
+    root = cache_root()
+    used = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) if root.is_dir() else 0
+    findings = [Finding("cache", str(root), size(used), *_unwritable(root))]
+    for name in (*MODELS, *ASSETS):
+        cached = is_cached(name)
+        findings.append(
+            Finding(
+                "model", name, "cached" if cached else "not in the cache", "" if cached else f"harness data pull {name}"
+            )
+        )
+    here = Path.cwd()
+    findings.append(Finding("disk", str(here), f"{size(shutil.disk_usage(here).free)} free", *_unwritable(here)))
+    return findings
+
+
+def _unwritable(folder: Path) -> tuple[str, ...]:
+    while not folder.exists():
+        folder = folder.parent
+    return () if os.access(folder, os.W_OK) else (f"make {folder} writable",)

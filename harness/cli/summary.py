@@ -1,0 +1,83 @@
+"""What a run says at its end: best schemes by SQNR and by speed, counts by status, where the results are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from harness.cli.console import table
+from harness.cli.format import decibels, ratio, seconds
+from harness.record import Row
+from harness.runner import RunResult
+
+_SHOWN = 5
+_BACKEND_ABSENT = " backend"
+
+
+def show_summary(result: RunResult, console: Console) -> None:
+    """Print the tables of a finished (or interrupted) run."""
+    rows = result.rows
+    schemes = _schemes(rows)
+    if len(schemes):
+        _show(console, "Best schemes by SQNR", schemes.sort_values("sqnr_db", ascending=False))
+        timed = schemes[(schemes["kernel"] != "reference") & schemes["speedup"].notna()]
+        if len(timed):
+            _show(console, "Best schemes by speed", timed.sort_values("speedup", ascending=False))
+    console.print(_counts_line(rows))
+    for line in skip_lines(rows):
+        console.print(line, markup=False)
+    console.print(f"results: {result.path}", markup=False, soft_wrap=True)
+
+
+def _schemes(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row a scheme and kernel: medians over the shapes, of cases that are ok."""
+    names = ["scheme", "kernel", "sqnr_db", "time_s", "speedup", "bits_per_element", "case_id"]
+    ok = [[row[name] for name in names] for row in rows if row["status"] == "ok" and row["scheme"]]
+    frame = pd.DataFrame(ok, columns=names)
+    figures = ["sqnr_db", "time_s", "speedup", "bits_per_element"]
+    frame[figures] = frame[figures].astype(float)
+    grouped = frame.groupby(["scheme", "kernel"], as_index=False)
+    return grouped.agg(**{name: (name, "median") for name in figures}, cases=("case_id", "size"))
+
+
+def _show(console: Console, title: str, schemes: pd.DataFrame) -> None:
+    columns = ("scheme", "kernel", "SQNR", "bits", "time", "speedup", "cases")
+    made = table(f"{title} (medians over shapes)", *columns, right=columns[2:])
+    for row in schemes.head(_SHOWN).to_dict("records"):
+        made.add_row(
+            row["scheme"],
+            row["kernel"],
+            decibels(row["sqnr_db"]),
+            f"{row['bits_per_element']:.2f}",
+            seconds(row["time_s"]),
+            ratio(row["speedup"]),
+            str(row["cases"]),
+        )
+    console.print(made)
+    console.print()
+
+
+def _counts_line(rows: Sequence[Row]) -> str:
+    counts = Counter(row["status"] for row in rows)
+    return f"{len(rows)} cases: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def skip_lines(rows: Sequence[Any]) -> list[str]:
+    """Why cases were skipped: those for want of a backend in one line, then the most frequent reasons."""
+    reasons = Counter(row["reason"] for row in rows if row["status"] == "skipped")
+    absent = {
+        reason: n
+        for reason, n in reasons.items()
+        if reason.startswith("needs the ") and reason.endswith(_BACKEND_ABSENT)
+    }
+    lines = [f"skipped: {sum(absent.values())} for want of a backend ({', '.join(sorted(absent))})"] if absent else []
+    others = [(reason, n) for reason, n in reasons.most_common() if reason not in absent]
+    lines += [f"skipped: {n} because {reason}" for reason, n in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        rest = sum(n for _, n in others[_SHOWN:])
+        lines.append(f"skipped: {rest} for {len(others) - _SHOWN} more reasons; `harness plan` lists them")
+    return lines
