@@ -306,7 +306,8 @@ def read_results(paths: Iterable[Path]) -> pd.DataFrame:
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Nullable pandas types, so that whole numbers and flags stay what they are beside nulls."""
     kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    return table.to_pandas(types_mapper=kinds.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=kinds.get)
+    return frame
 
 
 def rows_to_frame(rows: list[Row]) -> pd.DataFrame:

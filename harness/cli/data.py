@@ -63,11 +63,12 @@ def list_(
         harness data list rapidocr-rec
     """
     from harness.data.index import layer_names, tensor_info
-    from harness.data.models import ASSETS, MODELS, is_cached
+    from harness.data.models import ASSETS, MODELS, Asset, Model, is_cached
 
     if model is None:
         made = table("models and assets", "name", "cached", "licence", "package", "what it is")
-        for row in (*MODELS.values(), *ASSETS.values()):
+        rows: list[Model | Asset] = [*MODELS.values(), *ASSETS.values()]
+        for row in rows:
             cached = "yes" if is_cached(row.name) else "no"
             made.add_row(row.name, cached, row.licence, row.package.requirement, row.description)
         output.print(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from harness.cli.console import output, table
 
-Rows = list[tuple[str, ...]]
+Rows = Sequence[tuple[str, ...]]
 
 
 class What(StrEnum):
@@ -111,7 +111,7 @@ def _suites() -> Rows:
     from harness.errors import SuiteError
     from harness.suite import load_suite
 
-    rows: Rows = []
+    rows: list[tuple[str, ...]] = []
     for path in sorted(Path("suites").glob("*.yaml")):
         try:
             suite = load_suite(path)

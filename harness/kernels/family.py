@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.device import Device
-
 if TYPE_CHECKING:
     from harness.kernels.tensors import Tensors
     from harness.plan import Case
@@ -36,9 +34,8 @@ class Work:
 
 
 class Kernel(Protocol):
-    """One kernel on one problem. Made outside the timed part (packing, sessions); ``launch`` is what is timed."""
-
-    def __init__(self, problem: Any, device: Device) -> None: ...
+    """One kernel on one problem. A spec's ``entry`` makes it from (problem, device), outside the timed part: that is
+    where packing and set-up happen. ``launch`` is what is timed."""
 
     def launch(self) -> None: ...
 

@@ -78,12 +78,13 @@ def _amplitudes(x: Float32, scheme: OperandScheme, tiling: Tiling) -> Float32:
         return _map(tiling, np.abs(x), lambda rows: (order_statistic(rows, rank),))[0]
     if calibrator.kind == "kl":
         levels = 1 << scheme.element.bits - (1 if scheme.element.signed else 0)
-        return _map(tiling, np.abs(x), lambda rows: (_kl_amplitude(rows, levels, _bins(scheme)),))[0]
+        return _kl_amplitudes(x, scheme, tiling, levels)
     return _map(tiling, x, lambda rows: (np.maximum(rows.max(axis=1), -rows.min(axis=1)),))[0]
 
 
-def _bins(scheme: OperandScheme) -> int:
-    return int(scheme.calibrator.argument or 2048)
+def _kl_amplitudes(x: Float32, scheme: OperandScheme, tiling: Tiling, levels: int) -> Float32:
+    bins = int(scheme.calibrator.argument or 2048)
+    return _map(tiling, np.abs(x), lambda rows: (_kl_amplitude(rows, levels, bins),))[0]
 
 
 def order_statistic(rows: Float32, percentile: Fraction) -> Float32:
@@ -103,7 +104,8 @@ def _kl_amplitude(rows: Float32, levels: int, bins: int) -> Float32:
         slot = np.minimum((row / width[index]).astype(np.int64), bins - 1)
         counts[index] = np.bincount(slot, minlength=bins)
     kept = kl_thresholds(counts, levels)
-    return np.where(kept == bins, top, kept * width[:, 0]).astype(np.float32)
+    amplitude: Float32 = np.where(kept == bins, top, kept * width[:, 0]).astype(np.float32)
+    return amplitude
 
 
 def _refine(x: Float32, scheme: OperandScheme, tiling: Tiling, start: Scales) -> Scales:
@@ -172,11 +174,9 @@ def _ranges(x: Float32, scheme: OperandScheme, tiling: Tiling) -> tuple[Float32,
         bits = scheme.element.bits
         # One-sided data spread all codes over the magnitudes, two-sided data about half of them.
         one_sided = (low == 0) | (high == 0)
-        amplitudes = [
-            _map(tiling, np.abs(x), lambda rows, levels=levels: (_kl_amplitude(rows, levels, _bins(scheme)),))[0]
-            for levels in (1 << bits - 1, 1 << bits)
-        ]
-        amplitude = np.where(one_sided, amplitudes[1], amplitudes[0])
+        amplitude = np.where(
+            one_sided, _kl_amplitudes(x, scheme, tiling, 1 << bits), _kl_amplitudes(x, scheme, tiling, 1 << bits - 1)
+        )
         low, high = np.maximum(low, -amplitude), np.minimum(high, amplitude)
     return low, high
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 def pack_nibbles(codes: NDArray[Any]) -> NDArray[np.uint8]:
     """Pack 4-bit codes (integers -8 … 15, any shape) into ceil(n/2) bytes; an odd tail leaves the high nibble 0."""
-    flat = (codes.ravel() & 0xF).astype(np.uint8)
+    flat: NDArray[np.uint8] = (codes.ravel() & 0xF).astype(np.uint8)
     if flat.size % 2:
         flat = np.append(flat, np.uint8(0))
     packed: NDArray[np.uint8] = flat[0::2] | (flat[1::2] << 4)

@@ -105,13 +105,14 @@ def _left_out_note(count: int) -> str:
 # What two cases must share to differ in calibration alone. The scheme's name is not among them: it may spell out the
 # calibration, and its axes are.
 _SAME_CASE = (
-    "suite", "op", "kernel", "device_label", "shape_label", "data", "seed", "other_calibration",
+    "suite", "op", "kernel", "device_label", "shape_label", "data", "seed",
     *(
         prefix + name
         for prefix in ("weight_", "activation_", "")
         for name in ("format", "granularity", "symmetric", "scale_format", "narrow_range", "range")
     ),
 )  # fmt: skip
+PAIRING_COLUMNS = (*_SAME_CASE, "weight_calibration", "activation_calibration")
 
 
 def calibration_gain(records: pd.DataFrame) -> go.Figure:
@@ -126,11 +127,12 @@ def paired_with_minmax(records: pd.DataFrame) -> pd.DataFrame:
     cases = records[present(records, ["sqnr_db", "operand_format", "operand_calibration"])]
     cases = cases[np.isfinite(cases["sqnr_db"])]
     others = cases["activation_calibration"].where(cases["weight_calibration"].notna(), None)
-    same = cases.assign(other_calibration=others).groupby(list(_SAME_CASE), dropna=False).ngroup()
+    same = cases.assign(other_calibration=others).groupby([*_SAME_CASE, "other_calibration"], dropna=False).ngroup()
     by_minmax = cases["operand_calibration"] == "minmax"
     reference = cases.loc[by_minmax, "sqnr_db"].groupby(same[by_minmax]).median()
-    paired: pd.DataFrame = cases.assign(minmax_db=same.map(reference))
-    return paired[~by_minmax & paired["minmax_db"].notna()]
+    paired = cases.assign(minmax_db=same.map(reference))
+    kept: pd.DataFrame = paired[~by_minmax & paired["minmax_db"].notna()]
+    return kept
 
 
 def _boxes(cases: pd.DataFrame, column: str, title: str, note: str) -> go.Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from harness.report.columns import Kind
 
@@ -85,6 +86,7 @@ def number(value: float | None, kind: Kind) -> str:
 
 
 def numbers(values: Iterable[float], kind: Kind) -> list[str]:
+    """``number`` of each of ``values``."""
     return [number(value, kind) for value in values]
 
 
@@ -96,6 +98,8 @@ def for_plotly(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+# The same names come back in every figure.
+@lru_cache(maxsize=65536)
 def for_hover(text: str) -> str:
     """``text`` made safe and broken into lines, since Plotly does not wrap hovers."""
     return "<br>".join(for_plotly(chunk) for chunk in _HOVER_CHUNK.findall(text)) or MISSING

@@ -11,15 +11,21 @@ import plotly.graph_objects as go
 
 from harness.report import accuracy_figures as accuracy
 from harness.report import speed_figures as speed
+from harness.report.points import COLUMNS as POINT_COLUMNS
 from harness.report.tidy import natural_key, present
+
+
+# More are too many to choose among, and would make the page slow to build and to load.
+DRAWING_LIMIT = 300
 
 
 @dataclass(frozen=True)
 class FigureSpec:
     """One figure of the site.
 
-    ``columns`` are those without which it cannot be drawn; ``split`` those whose values get a drawing each, among which
-    the reader chooses. ``suits`` are further demands on the records, with the sentence for when they are not met.
+    ``columns`` are those without which it cannot be drawn, ``optional`` further ones that it reads, ``split`` those
+    whose values get a drawing each, among which the reader chooses. ``suits`` makes further demands on the records: it
+    returns the sentence for when they are not met.
     """
 
     name: str
@@ -30,6 +36,7 @@ class FigureSpec:
     columns: tuple[str, ...]
     split: tuple[str, ...] = ("op",)
     suits: Callable[[pd.DataFrame], str] = lambda _: ""
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         "accuracy",
         accuracy.accuracy_against_bits,
         ("sqnr_db", "bits_per_element"),
+        optional=("operand_calibration",),
     ),
     FigureSpec(
         "calibration",
@@ -95,6 +103,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         accuracy.calibration,
         ("sqnr_db", "operand_format", "operand_calibration"),
         suits=_needs_error,
+        optional=("calibration_rank",),
     ),
     FigureSpec(
         "calibration_gain",
@@ -105,6 +114,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         accuracy.calibration_gain,
         ("sqnr_db", "operand_format", "operand_calibration"),
         suits=_needs_paired_calibrations,
+        optional=("calibration_rank", *accuracy.PAIRING_COLUMNS),
     ),
     FigureSpec(
         "error_split",
@@ -114,6 +124,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         accuracy.error_split,
         ("rounding_mse", "clipping_mse", "operand_format"),
         suits=_needs_mse,
+        optional=("operand_calibration",),
     ),
     FigureSpec(
         "worst_block",
@@ -131,6 +142,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         accuracy.synthetic_against_real,
         ("sqnr_db", "data"),
         suits=_needs_both_kinds_of_data,
+        optional=("real",),
     ),
     FigureSpec(
         "shape",
@@ -149,6 +161,7 @@ FIGURES: tuple[FigureSpec, ...] = (
         speed.time_by_kernel,
         ("time_s",),
         split=("op", "device_label"),
+        optional=("time_p05_s", "time_p95_s"),
     ),
     FigureSpec(
         "bandwidth",
@@ -180,17 +193,29 @@ FIGURES: tuple[FigureSpec, ...] = (
 )
 
 
-def draw(spec: FigureSpec, records: pd.DataFrame) -> tuple[Drawing, ...]:
+@dataclass(frozen=True)
+class Drawings:
+    """The drawings of a figure in the order of their keys, and how many more there would have been."""
+
+    shown: tuple[Drawing, ...]
+    left_out: int
+
+
+def draw(spec: FigureSpec, records: pd.DataFrame) -> Drawings:
     """Every drawing of ``spec`` from tidy ``records``; only cases of status ``ok`` are drawn.
 
-    What cannot be drawn says why in ``absent``. No records at all give no drawing.
+    What cannot be drawn says why in ``absent``. No records at all give no drawing. Of more than ``DRAWING_LIMIT``, those
+    with the most cases are kept.
     """
-    good = records[records["status"] == "ok"]
+    # Other columns would be copied for nothing into every part.
+    columns = dict.fromkeys((*POINT_COLUMNS, *spec.columns, *spec.optional, *spec.split))
+    good = records.loc[records["status"] == "ok", list(columns)]
     if good.empty:
-        return ()
-    groups = good.groupby(list(spec.split), sort=False)
-    parts = [(tuple(str(part) for part in key), rows) for key, rows in groups]
-    return tuple(_drawing(spec, key, rows) for key, rows in sorted(parts, key=lambda part: _key_order(part[0])))
+        return Drawings((), 0)
+    parts = [(tuple(str(part) for part in key), rows) for key, rows in good.groupby(list(spec.split), sort=False)]
+    kept = sorted(parts, key=lambda part: (-len(part[1]), _key_order(part[0])))[:DRAWING_LIMIT]
+    shown = [_drawing(spec, key, rows) for key, rows in sorted(kept, key=lambda part: _key_order(part[0]))]
+    return Drawings(tuple(shown), len(parts) - len(kept))
 
 
 def _key_order(key: tuple[str, ...]) -> tuple[tuple[tuple[int, int, str], ...], ...]:

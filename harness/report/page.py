@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from harness.report.figures import FIGURES, Drawing, FigureSpec, draw
+from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
 from harness.report.overview import overview
 from harness.report.script import assignment
@@ -67,6 +67,7 @@ class Panel:
     description: str
     split: tuple[str, ...]
     drawings: tuple[Drawing, ...]
+    left_out: int
     absent: str
 
 
@@ -95,10 +96,10 @@ def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
     return tuple(_panel(spec, draw(spec, frame)) for spec in FIGURES if spec.page == page)
 
 
-def _panel(spec: FigureSpec, drawings: tuple[Drawing, ...]) -> Panel:
-    reasons = sorted({drawing.absent for drawing in drawings}) or ["no record has the status ok"]
-    absent = "" if any(drawing.figure is not None for drawing in drawings) else "; ".join(reasons)
-    return Panel(spec.name, spec.title, spec.description, spec.split, drawings, absent)
+def _panel(spec: FigureSpec, drawings: Drawings) -> Panel:
+    reasons = sorted({drawing.absent for drawing in drawings.shown}) or ["no record has the status ok"]
+    absent = "" if any(drawing.figure is not None for drawing in drawings.shown) else "; ".join(reasons)
+    return Panel(spec.name, spec.title, spec.description, spec.split, drawings.shown, drawings.left_out, absent)
 
 
 def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:

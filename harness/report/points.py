@@ -47,22 +47,25 @@ class Names:
     title: str
 
 
+# What every function here reads, beside the values that it is given.
+COLUMNS = (
+    "case", "scheme_label", "kernel", "shape_label", "sqnr_db", "time_s", "speedup", "scheme_rank", "kernel_rank",
+)  # fmt: skip
+
 SCHEMES = Names("scheme_label", "scheme_rank", "scheme")
 KERNELS = Names("kernel", "kernel_rank", "kernel")
 
 
 def rounded(values: pd.Series, digits: int = 5) -> list[float | None]:
     """``values`` to ``digits`` significant digits, which no screen resolves further; null and ±inf become None."""
-    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]
+    numeric = values.to_numpy(dtype=float).tolist()
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in numeric]
 
 
 def hovers(cases: pd.DataFrame) -> list[list[str]]:
     """The strings of ``HOVER``, one list a row, safe for Plotly."""
     rows = zip(
-        cases["case"].map(lambda text: for_hover(text or "")),
-        cases["scheme_label"].map(for_hover),
-        cases["kernel"].map(for_hover),
-        cases["shape_label"].map(for_hover),
+        *([for_hover(text) for text in cases[name]] for name in ("case", "scheme_label", "kernel", "shape_label")),
         numbers(cases["sqnr_db"], Kind.DECIBEL),
         numbers(cases["time_s"], Kind.SECONDS),
         numbers(cases["speedup"], Kind.RATIO),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.columns import COLUMNS, Column, Kind
+from harness.report.display import MISSING, shortened
 from harness.report.overview import environment_columns
 from harness.report.style import look
 from harness.report.tidy import natural_key
@@ -77,9 +78,9 @@ def _column(column: Column, values: pd.Series) -> dict[str, Any]:
 
 
 def _texts(values: pd.Series) -> dict[str, Any]:
-    short = values.map(
-        lambda text: text[: TEXT_LENGTH - 1] + "…" if len(text) > TEXT_LENGTH else text, na_action="ignore"
-    )
+    # The en dash is how tidy records write null in a column that names must not lack.
+    known = values.where(values != MISSING, None)
+    short = known.map(lambda text: shortened(text, TEXT_LENGTH), na_action="ignore")
     codes, levels = pd.factorize(short, sort=False)
     names = [str(level) for level in levels]
     if len(names) == 1 and (codes == 0).all():

@@ -3,6 +3,7 @@
 Derived columns:
 
 - ``scheme_label``: the scheme's name, or one made of its axes where the suite spelled them out;
+- ``case``, ``op``, ``kernel``: as they come, an en dash for null;
 - ``shape_label``: the shape's name and extents; ``device_label``: the device, never null;
 - ``operand_format``, ``operand_granularity``, ``operand_calibration``: of the weight, of the tensor in one-tensor ops,
   of the activation where nothing else is quantized;
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
 from harness.errors import StoreError
@@ -29,6 +32,7 @@ _REAL = re.compile(r"(?:^|[\s,;|/=+(:])(?:model:|captured\b)")
 _DIGITS = re.compile(r"(\d+)")
 
 
+@lru_cache(maxsize=65536)
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``g32`` before ``g128``."""
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in _DIGITS.split(text) if part)
@@ -91,6 +95,7 @@ def _derived(frame: pd.DataFrame) -> dict[str, pd.Series]:
         "scheme_label": scheme,
         "shape_label": _shape_label(frame),
         "device_label": _filled(frame["device"]),
+        "case": _filled(frame["case"]),
         "op": _filled(frame["op"]),
         "kernel": kernel,
         "operand_format": _operand(frame, "format"),
@@ -164,7 +169,10 @@ def _extents(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
 
 def present(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """Mask of the rows in which every one of ``columns`` has a value (±inf is a value)."""
-    return frame[list(columns)].notna().all(axis=1)
+    mask = np.ones(len(frame), dtype=bool)
+    for name in columns:
+        mask &= frame[name].notna().to_numpy()
+    return pd.Series(mask, index=frame.index)
 
 
 assert len(COLUMN_OF) == len(COLUMNS), "a column is listed twice"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.calibrate import QuantParams, calibrate
@@ -28,7 +28,8 @@ class Calibrate:
         if not np.array_equal(output.scale, expected.scale):
             worst = float(np.max(np.abs(output.scale / expected.scale - 1)))
             return Verdict(f"scales differ by up to {worst:.3g} of their value")
-        if expected.zero_point is not None and not np.array_equal(output.zero_point, expected.zero_point):
+        zero_points = (output.zero_point, expected.zero_point)
+        if any(z is not None for z in zero_points) and not np.array_equal(*map(np.asarray, zero_points)):
             return Verdict("zero points differ")
         return Verdict()
 
@@ -46,10 +47,5 @@ def _parameters(problem: TensorProblem) -> QuantParams:
     return calibrate(problem.finite, q.scheme, q.tiling)
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel."""
-
-    compute = staticmethod(_parameters)
-
-
+REFERENCE = oracle_kernel(_parameters)
 FAMILY = Calibrate()

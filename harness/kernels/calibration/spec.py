@@ -8,7 +8,7 @@ KERNELS = (
         "calibration",
         None,
         "reference",
-        "harness.kernels.calibration.oracle:Reference",
+        "harness.kernels.calibration.oracle:REFERENCE",
         "the NumPy oracle run as a kernel",
         max_samples=3,
     ),

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from harness.device import Device
+from harness.kernels.family import Kernel
 
 
 class OracleKernel:
-    """Subclasses name the function; ``staticmethod`` keeps it from binding."""
+    """Runs ``compute(problem)`` as its launch."""
 
-    compute: ClassVar[Callable[[Any], Any]]
-
-    def __init__(self, problem: Any, device: Device) -> None:
-        self._problem = problem
+    def __init__(self, compute: Callable[[Any], Any], problem: Any) -> None:
+        self._compute, self._problem = compute, problem
         self._made: Any = None
 
     def launch(self) -> None:
-        self._made = type(self).compute(self._problem)
+        self._made = self._compute(self._problem)
 
     def output(self) -> Any:
         return self._made
+
+
+def oracle_kernel(compute: Callable[[Any], Any]) -> Callable[[Any, Device], Kernel]:
+    """What a spec's ``entry`` names: makes the kernel for a problem, on any device."""
+    return lambda problem, device: OracleKernel(compute, problem)

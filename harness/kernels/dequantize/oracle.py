@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import (
     TensorProblem,
     judge_values,
@@ -46,10 +46,5 @@ def _values(problem: TensorProblem) -> Values:
     return dequantize(problem.quantized)
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel."""
-
-    compute = staticmethod(_values)
-
-
+REFERENCE = oracle_kernel(_values)
 FAMILY = Dequantize()

@@ -18,7 +18,7 @@ KERNELS = (
         "dequantize",
         None,
         "reference",
-        "harness.kernels.dequantize.oracle:Reference",
+        "harness.kernels.dequantize.oracle:REFERENCE",
         "the NumPy oracle run as a kernel",
         max_samples=3,
     ),

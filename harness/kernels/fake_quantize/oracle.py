@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem, oracle_codes
 from harness.kernels.dequantize.oracle import Dequantize, Values
 from harness.kernels.family import Work
@@ -20,10 +20,5 @@ def _values(problem: TensorProblem) -> Values:
     return dequantize(with_params(problem.quantized, oracle_codes(problem)))
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel."""
-
-    compute = staticmethod(_values)
-
-
+REFERENCE = oracle_kernel(_values)
 FAMILY = FakeQuantize()

@@ -18,7 +18,7 @@ KERNELS = (
         "fake_quantize",
         None,
         "reference",
-        "harness.kernels.fake_quantize.oracle:Reference",
+        "harness.kernels.fake_quantize.oracle:REFERENCE",
         "the NumPy oracle run as a kernel",
         max_samples=3,
     ),

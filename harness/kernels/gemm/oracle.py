@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.kernels.tensors import Prepared
 from harness.numerics.calibrate import calibrate
@@ -70,15 +70,15 @@ class GemmProblem:
 
     @property
     def m(self) -> int:
-        return self.activation.values.shape[0]
+        return int(self.activation.values.shape[0])
 
     @property
     def n(self) -> int:
-        return self.weight.values.shape[0]
+        return int(self.weight.values.shape[0])
 
     @property
     def k(self) -> int:
-        return self.weight.values.shape[1]
+        return int(self.weight.values.shape[1])
 
 
 class Gemm:
@@ -166,15 +166,14 @@ def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Fl
     """What the operand's codes stand for, in float64 without intermediate rounding (the values where unquantized)."""
     q = prepared.quantized
     if q is None:
-        values = prepared.values if rows is None else prepared.values[rows]
-        return values.astype(np.float64)
+        return (prepared.values if rows is None else prepared.values[rows]).astype(np.float64)
     cut = slice(None) if rows is None else rows
 
     def along(grid: NDArray[Any]) -> NDArray[Any]:
         expanded = q.tiling.expand(grid)
         return expanded[cut] if expanded.shape[0] > 1 else expanded
 
-    values = q.scheme.element.decode(q.codes[cut]).astype(np.float64)
+    values: Float64 = q.scheme.element.decode(q.codes[cut]).astype(np.float64)
     if q.params.zero_point is not None:
         values -= along(q.params.zero_point)
     values *= along(q.params.scale)
@@ -254,10 +253,5 @@ def _product(problem: GemmProblem) -> Product:
     return Product(quantized_product(activation, problem.weight), "exact")
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel: all rows."""
-
-    compute = staticmethod(_product)
-
-
+REFERENCE = oracle_kernel(_product)
 FAMILY = Gemm()

@@ -111,7 +111,7 @@ class QLinearMatMul:
         (x, x_zero, x_scale), feeds = _activation_operand(graph, problem, activation)
         _add_weight(graph, weight, device)
         self._range = _output_range(problem, activation)
-        graph.constant("y_scale", np.float32(self._range.scale).reshape(()))
+        graph.constant("y_scale", np.array(self._range.scale, dtype=np.float32))
         graph.constant("y_zero", np.array(self._range.zero_point, dtype=activation.codes.dtype))
         graph.node("QLinearMatMul", [x, x_scale, x_zero, "w", "w_scale", "w_zero", "y_scale", "y_zero"], ["y"])
         self._session = graph.session(feeds)

@@ -122,7 +122,7 @@ KERNELS = (
         "gemm",
         None,
         "reference",
-        "harness.kernels.gemm.oracle:Reference",
+        "harness.kernels.gemm.oracle:REFERENCE",
         "the NumPy oracle run as a kernel (float64 product of dequantized operands)",
         max_samples=3,
     ),

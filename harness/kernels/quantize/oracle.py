@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import (
     TensorProblem,
     judge_codes,
@@ -61,10 +61,5 @@ def _codes(problem: TensorProblem) -> Codes:
     return Codes(oracle_codes(problem))
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel: codes under the calibrated parameters."""
-
-    compute = staticmethod(_codes)
-
-
+REFERENCE = oracle_kernel(_codes)
 FAMILY = Quantize()

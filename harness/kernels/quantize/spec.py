@@ -54,7 +54,7 @@ KERNELS = (
         "quantize",
         None,
         "reference",
-        "harness.kernels.quantize.oracle:Reference",
+        "harness.kernels.quantize.oracle:REFERENCE",
         "the NumPy oracle run as a kernel",
         max_samples=3,
     ),

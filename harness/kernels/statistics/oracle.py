@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.kernels.common.oracle_kernel import OracleKernel
+from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize
@@ -46,10 +46,5 @@ def _figures(problem: TensorProblem) -> Metrics:
     return tensor_accuracy(problem, dequantize(problem.quantized))
 
 
-class Reference(OracleKernel):
-    """The oracle as a kernel."""
-
-    compute = staticmethod(_figures)
-
-
+REFERENCE = oracle_kernel(_figures)
 FAMILY = Statistics()

@@ -8,7 +8,7 @@ KERNELS = (
         "statistics",
         None,
         "reference",
-        "harness.kernels.statistics.oracle:Reference",
+        "harness.kernels.statistics.oracle:REFERENCE",
         "the NumPy oracle run as a kernel",
         max_samples=3,
     ),
