@@ -31,8 +31,9 @@ def pull(
 
     **Examples**
 
-        harness data pull
-        harness data pull minilm-l6 --force
+    - `harness data pull`
+
+    - `harness data pull minilm-l6 --force`
     """
     from harness.data.models import ASSETS, MODELS
     from harness.data.models import pull as fetch
@@ -59,8 +60,9 @@ def list_(
 
     **Examples**
 
-        harness data list
-        harness data list rapidocr-rec
+    - `harness data list`
+
+    - `harness data list rapidocr-rec`
     """
     from harness.data.index import layer_names, tensor_info
     from harness.data.models import ASSETS, MODELS, Asset, Model, is_cached
@@ -92,10 +94,11 @@ def capture(
 ) -> None:
     """Run an ONNX model and keep the inputs of its linear and convolution layers, for suites to read with `file:`.
 
-    **Example**
+    **Examples**
 
-        harness data capture model.onnx --input x=images.npy -o acts.safetensors
-        # in a suite:  activation: "file:acts.safetensors#LAYER"
+    - `harness data capture model.onnx --input x=images.npy -o acts.safetensors`
+
+    - in a suite: `activation: "file:acts.safetensors#LAYER"`
     """
     from harness.data.capture import capture as run_capture
     from harness.data.capture import save_capture

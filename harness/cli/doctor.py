@@ -35,7 +35,11 @@ class Finding:
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Check devices, libraries and caches, and say how to mend what is missing.
 
-    **Example**: `harness doctor`
+    **Examples**
+
+    - `harness doctor`
+
+    - `harness doctor --json`
     """
     findings = [*_devices(), *_libraries(), *_storage()]
     if as_json:

@@ -142,8 +142,9 @@ def list_(
 
     **Examples**
 
-        harness list kernels
-        harness list formats --json
+    - `harness list kernels`
+
+    - `harness list formats --json`
     """
     listing = LISTS[what]
     rows = listing.rows()

@@ -25,8 +25,9 @@ def plan(
 
     **Examples**
 
-        harness plan suites/gemm.yaml
-        harness plan suites/gemm.yaml --skipped --filter kernel='ort_*'
+    - `harness plan suites/gemm.yaml`
+
+    - `harness plan suites/gemm.yaml --skipped --filter kernel='ort_*'`
     """
     from harness.backends import find_device
     from harness.plan import plan as plan_suite

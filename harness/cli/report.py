@@ -19,8 +19,9 @@ def report(
 
     **Examples**
 
-        harness report results -o dashboards
-        harness report results/gemm -o /tmp/gemm-site
+    - `harness report results -o dashboards`
+
+    - `harness report results/gemm -o /tmp/gemm-site`
     """
     from harness.report.page import build_site
     from harness.store import read_results

@@ -10,14 +10,6 @@ import typer
 
 from harness.cli.console import errors, output
 
-EXAMPLES = """
-**Examples**
-
-    harness run suites/gemm.yaml
-    harness run suites/gemm.yaml --filter kernel='ort_*' --filter weight.format=int4
-    harness run suites/gemm.yaml --resume last
-"""
-
 
 def run(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file.")],
@@ -34,7 +26,16 @@ def run(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON instead of tables.")] = False,
 ) -> None:
-    """Run a suite: every case checked, measured, timed, and kept as one row of parquet."""
+    """Run a suite: every case checked, measured, timed, and kept as one row of parquet.
+
+    **Examples**
+
+    - `harness run suites/gemm.yaml`
+
+    - `harness run suites/gemm.yaml --filter 'kernel=ort_*' --filter weight.format=int4`
+
+    - `harness run suites/gemm.yaml --resume last`
+    """
     from harness.cli.progress import watcher_for
     from harness.cli.summary import show_summary
     from harness.runner import RunOptions, run_suite
@@ -77,6 +78,3 @@ def outcome_json(result: object) -> dict[str, object]:
 def finite(value: object) -> object:
     """The value, infinities as text, which JSON can hold."""
     return str(value) if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
-
-
-run.__doc__ = f"{run.__doc__}\n{EXAMPLES}"

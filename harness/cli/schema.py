@@ -17,8 +17,10 @@ def schema(
 ) -> None:
     """Print the JSON Schema of suites, so that editors complete and check them.
 
-    **Example**: `harness schema -o suites/suite.schema.json`, then begin suites with
-    `# yaml-language-server: $schema=suite.schema.json`
+    **Examples**
+
+    - `harness schema -o suites/suite.schema.json`, then begin suites with
+      `# yaml-language-server: $schema=suite.schema.json`
     """
     from harness.suite import json_schema
 

@@ -109,6 +109,30 @@ class ElementFormat:
         samples = (np.arange(1 << 16, dtype=np.uint32) << 16).view(np.float32)
         return self._encode_by_search(np.nan_to_num(samples, nan=0.0))
 
+    @functools.cached_property
+    def _cells(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]] | None:
+        """For the f32 that share their upper 16 bits (a cell): how many thresholds lie below the cell, and the one
+        inside it (NaN: none). None where a cell holds two."""
+        cell = self.thresholds.view(np.uint32) >> 16
+        if len(np.unique(cell)) < len(cell):
+            return None
+        inside = np.full(1 << 16, np.nan, dtype=np.float32)
+        inside[cell] = self.thresholds
+        upper = np.arange(1 << 16, dtype=np.uint32) << 16
+        smallest = np.where(upper >> 31, upper | 0xFFFF, upper).astype(np.uint32).view(np.float32)
+        below = np.searchsorted(self.thresholds, np.nan_to_num(smallest, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
+        return below.astype(np.uint8), inside
+
+    def _encode_by_cell(self, y: NDArray[np.float32]) -> Codes:
+        """As by search, with two look-ups in place of a bisection for each element."""
+        if self._cells is None:
+            return self._encode_by_search(y)
+        below, inside = self._cells
+        cell = (y.view(np.uint32) >> 16).astype(np.uint16)
+        index = below[cell]
+        index += y >= inside[cell]  # never so for NaN
+        return self.codes[index]
+
     def _encode_by_search(self, y: NDArray[np.float32]) -> Codes:
         codes = self.codes[np.searchsorted(self.thresholds, y, side="right")]
         if self.sign_bit:
@@ -125,7 +149,7 @@ class ElementFormat:
             rounded = np.rint(y)
             return np.clip(rounded, low, high, out=rounded).astype(self.codes.dtype)
         if self._table is None:
-            return self._encode_by_search(y)
+            return self._encode_by_search(y) if self.sign_bit else self._encode_by_cell(y)
         pattern = y.view(np.uint32)
         index = (pattern >> 16).astype(np.uint16)
         index |= (pattern & 0xFFFF) != 0

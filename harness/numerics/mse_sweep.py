@@ -19,8 +19,6 @@ from harness.numerics.mse_levels import Codebook, Floats, Grid, Index, Ints, row
 
 # Cells of one padded array of breakpoints, about ten of which live at once: 1 MiB each, so that they stay in cache.
 GROUP_CELLS = 1 << 17
-# Keeps vertices positive; mean|x| / max|x|, the least there is, reaches it in a block of 10^12 elements.
-LEAST_VERTEX = 1e-12
 
 
 def sweep(u: Floats, book: Codebook, grid: Grid) -> Floats:
@@ -118,7 +116,7 @@ def best_vertex(a: Floats, b: Floats, grid: Grid) -> Vertex:
 
 
 def vertices(a: Floats, b: Floats, grid: Grid) -> Floats:
-    """The allowed t nearest to a / b, [g, n] each; the limit where nothing is coded."""
+    """The allowed t nearest to a / b, [g, n] each; the limit where every element is 0 or coded 0."""
     limit = np.broadcast_to(grid.limit[:, None], a.shape)
-    t = np.divide(a, b, out=limit.copy(), where=b > 0)
-    return grid.snap(np.clip(t, LEAST_VERTEX, limit))
+    t = np.divide(a, b, out=limit.copy(), where=(a > 0) & (b > 0))
+    return grid.snap(np.minimum(t, limit))

@@ -19,7 +19,7 @@ def pack_nibbles(codes: NDArray[Any]) -> NDArray[np.uint8]:
 
 def unpack_nibbles(packed: NDArray[np.uint8], count: int, *, signed: bool) -> NDArray[Any]:
     """The first ``count`` codes of packed bytes, int8 (sign-extended) or uint8, flat."""
-    flat = np.empty(packed.size * 2, dtype=np.uint8)
+    flat: NDArray[np.uint8] = np.empty(packed.size * 2, dtype=np.uint8)
     flat[0::2] = packed & 0xF
     flat[1::2] = packed >> 4
     flat = flat[:count]

@@ -73,9 +73,9 @@ def quantize(
 def encode(x: Float32, scheme: OperandScheme, tiling: Tiling, params: QuantParams) -> NDArray[Any]:
     """Codes of ``x`` (finite f32) under given parameters."""
     element = scheme.element
+    shape, x = x.shape, _with_axis(x)
     codes = np.empty(x.shape, dtype=element.codes.dtype)
-    scale = tiling.expand(params.scale)
-    zero_point = None if params.zero_point is None else tiling.expand(params.zero_point.astype(np.float32))
+    scale, zero_point = _expanded(params, tiling)
     low, high = element.limits(scheme.narrow_range) if element.is_integer else (0, 0)
     for part in _chunks(x.shape):
         with np.errstate(over="ignore"):  # a quotient beyond f32 is Inf, which saturates
@@ -87,20 +87,20 @@ def encode(x: Float32, scheme: OperandScheme, tiling: Tiling, params: QuantParam
         if zero_point is not None:
             scaled += _part(zero_point, part)
         codes[part] = np.clip(scaled, low, high, out=scaled)
-    return codes
+    return codes.reshape(shape)
 
 
 def dequantize(quantized: Quantized) -> Float32:
     """``(q - z) · s`` in f32; NaN where the tensor was not finite."""
-    params, tiling = quantized.params, quantized.tiling
-    scale = tiling.expand(params.scale)
-    zero_point = None if params.zero_point is None else tiling.expand(params.zero_point.astype(np.float32))
-    out = np.empty(quantized.codes.shape, dtype=np.float32)
+    scale, zero_point = _expanded(quantized.params, quantized.tiling)
+    codes = _with_axis(quantized.codes)
+    out = np.empty(codes.shape, dtype=np.float32)
     for part in _chunks(out.shape):
-        values = quantized.scheme.element.decode(quantized.codes[part])
+        values = quantized.scheme.element.decode(codes[part])
         if zero_point is not None:
             values -= _part(zero_point, part)
         np.multiply(values, _part(scale, part), out=out[part])
+    out = out.reshape(quantized.codes.shape)
     if quantized.invalid is not None:
         out[quantized.invalid] = np.nan
     return out
@@ -116,6 +116,7 @@ def saturated(x: NDArray[Any], quantized: Quantized) -> NDArray[np.bool_]:
     x = np.asarray(x, dtype=np.float32)
     element = quantized.scheme.element
     scale = quantized.tiling.expand(quantized.params.scale)
+    outside: NDArray[np.bool_]
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = x / scale
         if element.is_integer:
@@ -136,10 +137,21 @@ def with_params(quantized: Quantized, codes: NDArray[Any]) -> Quantized:
     return dataclasses.replace(quantized, codes=codes)
 
 
+def _with_axis(array: NDArray[Any]) -> NDArray[Any]:
+    """A scalar's array gets an axis: NumPy's operations on arrays without one return no arrays."""
+    return array.reshape(array.shape or (1,))
+
+
+def _expanded(params: QuantParams, tiling: Tiling) -> tuple[Float32, Float32 | None]:
+    """Scale and zero point (f32), such that they broadcast against the tensor."""
+    scale = _with_axis(tiling.expand(params.scale))
+    if params.zero_point is None:
+        return scale, None
+    return scale, _with_axis(tiling.expand(params.zero_point.astype(np.float32)))
+
+
 def _chunks(shape: tuple[int, ...]) -> list[tuple[slice, ...]]:
     """Slices along the first axis (and the second, where a row is large) of about ``_CHUNK_ELEMENTS`` each."""
-    if not shape:
-        return [()]
     row = int(np.prod(shape[1:], dtype=np.int64))
     if row > _CHUNK_ELEMENTS and len(shape) > 1:
         inner = max(1, _CHUNK_ELEMENTS * shape[1] // row)

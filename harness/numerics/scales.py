@@ -157,7 +157,7 @@ def global_scale_of(extent: Float32, steps: float) -> np.float32:
     """The f32 scale above the e4m3 block scales: largest extent / (448 · steps); 1 for a tensor of zeros."""
     top = np.float32(float(extent.max()) if extent.size else 0.0)
     scale = top / np.float32(E4M3_MAX * steps)
-    return np.float32(max(scale, SMALLEST_NORMAL_F32)) if top > 0 else np.float32(1.0)
+    return np.float32(max(float(scale), SMALLEST_NORMAL_F32)) if top > 0 else np.float32(1.0)
 
 
 def _two_level(extent: Float32, zero: NDArray[np.bool_], steps: np.float32, element: ElementFormat) -> Scales:

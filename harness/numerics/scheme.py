@@ -39,7 +39,8 @@ CALIBRATIONS: dict[str, CalibrationKind] = {
     )
 }
 
-_NUMBER = re.compile(r"\d+(\.\d*)?([eE][-+]?\d+)?|\.\d+([eE][-+]?\d+)?")
+# Bounded, because a Fraction of a longer exponent or mantissa may take forever.
+_NUMBER = re.compile(r"(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][-+]?\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Calibration:
 _ARGUMENT_RULES: dict[str, tuple[Callable[[Fraction], bool], str]] = {
     "percentile": (lambda v: 50 < v <= 100, "P lies above 50 and at most at 100"),
     "kl": (lambda v: v.denominator == 1 and 2 <= v <= 65536, "BINS is a whole number from 2 to 65536"),
-    "fixed": (lambda v: v > 0 and float(v) < 3e38, "A is a positive number below 3e38"),
+    "fixed": (lambda v: Fraction(2) ** -126 <= v < 3 * 10**38, "A is a positive number from 1.2e-38 to below 3e38"),
 }
 
 

@@ -14,7 +14,6 @@ from harness.report import speed_figures as speed
 from harness.report.points import COLUMNS as POINT_COLUMNS
 from harness.report.tidy import natural_key, present
 
-
 # More are too many to choose among, and would make the page slow to build and to load.
 DRAWING_LIMIT = 300
 

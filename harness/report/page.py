@@ -71,6 +71,18 @@ class Panel:
     absent: str
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A drop-down for all figures of a page."""
+
+    name: str
+    label: str
+    values: tuple[str, ...]
+
+
+_PAGE_CHOICES: tuple[tuple[str, str], ...] = (("op", "Operation"), ("device_label", "Device"))
+
+
 def build_site(records: pd.DataFrame, out: Path, *, title: str = "Quantization results") -> Site:
     """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
 
@@ -143,26 +155,24 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:
-    controls = {"op": "Operation", "device_label": "Device"}
+def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ...]:
+    """What the reader chooses for the whole page: the columns that its figures are split by, in order of appearance."""
+    good = frame[frame["status"] == "ok"]
     split = {name for panel in panels if not panel.absent for name in panel.split}
-    return (
-        _environment()
-        .get_template(page.template)
-        .render(
-            page=page,
-            pages=PAGES,
-            site_title=title,
-            assets=assets,
-            plotly=PLOTLY,
-            panels=panels,
-            controls=[
-                (name, label, frame.loc[frame["status"] == "ok", name].unique())
-                for name, label in controls.items()
-                if name in split
-            ],
-            filters=FILTERS,
-            count=len(frame),
-            overview=overview(frame) if page.name == "index" and len(frame) else None,
-        )
+    return tuple(Choice(name, label, tuple(good[name].unique())) for name, label in _PAGE_CHOICES if name in split)
+
+
+def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:
+    template = _environment().get_template(page.template)
+    return template.render(
+        page=page,
+        pages=PAGES,
+        site_title=title,
+        assets=assets,
+        plotly=PLOTLY,
+        panels=panels,
+        choices=_choices(frame, panels),
+        filters=FILTERS,
+        count=len(frame),
+        overview=overview(frame) if page.name == "index" and len(frame) else None,
     )

@@ -1,37 +1,43 @@
 """The suite file as pydantic models, one per op. They validate files and give the JSON Schema.
 
-The models describe the file; ``load`` turns them into the frozen dataclasses that planning reads.
+The models describe the file; ``load`` turns them into the frozen dataclasses that planning reads. What depends on data
+(extents of a real weight, rows of a capture) is checked there too.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from harness.errors import did_you_mean
-from harness.kernels import kernel_names
+from harness.kernels import all_kernels
 from harness.kernels.ops import OPS, Op, axis_prefix
 from harness.suite.fields import (
+    MAX_VALUES,
     CalibrationText,
-    DataValue,
     Dimension,
     Dimensions,
+    ElementName,
     Flag,
     FormatName,
     GranularityText,
     RangeName,
     ScaleFormatName,
     SchemeName,
-    _listed,
-    _no_bool,
-    check_elements,
+    ShapeName,
+    SuiteName,
+    Whole,
+    listed,
+    one_of,
 )
+from harness.suite.sources import DataValue
 
 MAX_REFERENCE_ROWS = 65536
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_ENTRIES = 1000
+"""Of include and of exclude."""
+BACKENDS = ("cuda", "cpu")
 
 
 class Strict(BaseModel):
@@ -41,56 +47,69 @@ class Strict(BaseModel):
 
 
 class MeasureModel(Strict):
-    """How to time: L2 state, mode, and when to stop."""
+    """How to time: caches, mode, and when to stop."""
 
-    l2: Literal["cold", "hot"] = "cold"
-    mode: Literal["burst", "steady"] = "burst"
-    min_samples: Annotated[int, BeforeValidator(_no_bool), Field(strict=True, ge=1, le=1_000_000)] = 50
-    max_time_s: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=3600, allow_inf_nan=False)] = 2.0
+    l2: Literal["cold", "hot"] = Field("cold", description="caches before each launch: emptied, or as the last left them")
+    mode: Literal["burst", "steady"] = Field("burst", description="clocks as they are, or after they have settled")
+    min_samples: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = Field(50, description="launches to time")
+    max_time_s: Annotated[float, Field(strict=True, gt=0, le=3600, allow_inf_nan=False)] = Field(
+        2.0, description="seconds after which a case stops, whatever min_samples says"
+    )
 
 
 class GemmShape(Strict):
-    """[m, k] times [n, k] transposed. n and k come from a real weight where they are left out."""
+    """activation [m, k] times weight [n, k] transposed. n and k come from a real weight where they are left out."""
 
-    name: Name
-    m: Dimensions
-    n: Dimensions | None = None
-    k: Dimensions | None = None
-    weight: DataValue | None = None
-    activation: DataValue | None = None
+    name: ShapeName = Field(description="name of the shape, as filters and figures show it")
+    m: Dimensions = Field(description="rows of the activation: tokens, pixels")
+    n: Dimensions | None = Field(None, description="rows of the weight: output channels")
+    k: Dimensions | None = Field(None, description="columns of both: what is summed over")
+    weight: DataValue | None = Field(None, description="data of the weight, instead of data.weight")
+    activation: DataValue | None = Field(None, description="data of the activation, instead of data.activation")
 
 
 class TensorShape(Strict):
     """One tensor: rows and cols, or ``shape``, or the shape of a real tensor where all are left out."""
 
-    name: Name
-    rows: Dimensions | None = None
-    cols: Dimensions | None = None
-    shape: Annotated[list[Dimension], Field(min_length=1, max_length=4)] | None = None
-    channel_axis: Annotated[int, BeforeValidator(_no_bool), Field(strict=True, ge=0, le=3)] = 0
-    tensor: DataValue | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"required": ["shape"], "anyOf": [{"required": ["rows"]}, {"required": ["cols"]}]},
+            "dependentRequired": {"rows": ["cols"], "cols": ["rows"]},
+        }
+    )
 
-    @model_validator(mode="after")
-    def _one_way_to_say_it(self) -> Self:
-        if self.shape is not None and (self.rows or self.cols):
-            raise ValueError("takes rows and cols, or shape (got both); keep one")
-        if bool(self.rows) != bool(self.cols):
-            raise ValueError("rows and cols come together (got one of them); add the other")
-        if self.shape is not None:
-            check_elements(*self.shape)
-            if self.channel_axis >= len(self.shape):
-                raise ValueError(f"channel_axis must be below {len(self.shape)} (got {self.channel_axis})")
-        return self
+    name: ShapeName = Field(description="name of the shape, as filters and figures show it")
+    rows: Dimensions | None = Field(None, description="first extent of a matrix")
+    cols: Dimensions | None = Field(None, description="last extent of a matrix; groups run along it")
+    shape: Annotated[list[Dimension], Field(min_length=1, max_length=4)] | None = Field(
+        None, description="all extents, [n, c, h, w] say, instead of rows and cols"
+    )
+    channel_axis: Annotated[int, Field(strict=True, ge=0, le=3)] = Field(
+        0, description="the axis that per_channel keeps apart, counted from 0"
+    )
+    tensor: DataValue | None = Field(None, description="data of the tensor, instead of data.tensor")
 
 
-AXES: dict[str, Any] = {
-    "format": FormatName,
-    "granularity": GranularityText,
-    "symmetric": Flag,
-    "calibration": CalibrationText,
-    "scale_format": ScaleFormatName,
-    "narrow_range": Flag,
-    "range": RangeName,
+@dataclass(frozen=True)
+class Axis:
+    """One axis of an operand: its name, the type of its values, and what it says."""
+
+    name: str
+    type: Any
+    doc: str
+
+
+AXES: dict[str, Axis] = {
+    row.name: row
+    for row in (
+        Axis("format", FormatName, "element format of the codes"),
+        Axis("granularity", GranularityText, "which elements share a scale; default per_tensor"),
+        Axis("symmetric", Flag, "zero point 0 (the default), or one that is calibrated"),
+        Axis("calibration", CalibrationText, "how the range is found; default minmax"),
+        Axis("scale_format", ScaleFormatName, "format that scales are stored in; default f32"),
+        Axis("narrow_range", Flag, "keep signed codes symmetric (int8: -127 … 127); default false"),
+        Axis("range", RangeName, "whether range finding is inside the timed part; default static"),
+    )
 }
 """Axes of one operand, in the order in which they are listed everywhere."""
 
@@ -100,39 +119,48 @@ def axis_names(op: Op) -> tuple[str, ...]:
     return ("kernel", "scheme", *(axis_prefix(role) + axis for role in op.roles for axis in AXES))
 
 
-def _kernel(op: Op) -> Any:
-    names = kernel_names(op.name)
-
-    def check(value: str) -> str:
-        if value not in names:
-            raise ValueError(f"must be a kernel of {op.name} (got {value!r}); {did_you_mean(value, names)}")
-        return value
-
-    return Annotated[str, AfterValidator(check), Field(json_schema_extra={"enum": sorted(names)})]
+def _kernel(op: Op, backend: str | None = None) -> Any:
+    """The name of one of the op's kernels; with ``backend``, of those that run there."""
+    rows = [row for row in all_kernels() if row.op == op.name and (backend is None or row.backend in (None, backend))]
+    label = f"kernel of {op.name}" + (f" on {backend}" if backend else "")
+    return one_of(label, {row.name: row.doc for row in rows})
 
 
-def _axes_model(op: Op, name: str, *, with_shape: bool) -> type[Strict]:
-    types: dict[str, Any] = {"kernel": _kernel(op), "scheme": SchemeName}
-    types |= {axis_prefix(role) + axis: kind for role in op.roles for axis, kind in AXES.items()}
+def _axes_model(op: Op, name: str, doc: str, *, with_shape: bool) -> type[Strict]:
+    """All axes of the op, each a list or a single value. A tensor that is not quantized is no case of one-tensor ops."""
+    rows = [
+        Axis("kernel", _kernel(op), "kernels to run; those whose backend is absent are skipped"),
+        Axis("scheme", SchemeName, "presets; axes that are spelled beside them come on top"),
+    ]
+    for role in op.roles:
+        for axis in AXES.values():
+            kind = ElementName if op.one_tensor and axis.name == "format" else axis.type
+            rows.append(Axis(axis_prefix(role) + axis.name, kind, f"{role}: {axis.doc}"))
     if with_shape:
-        types["shape"] = Name
-    fields: dict[str, Any] = {}
-    for axis, kind in types.items():
-        listed = Annotated[list[kind], BeforeValidator(_listed), _scalar_or_list(kind)]
-        fields[axis.replace(".", "_")] = (listed | None, Field(default=None, alias=axis))
-    model: type[Strict] = create_model(name, __base__=Strict, **fields)
+        rows.append(Axis("shape", ShapeName, "names of shapes, * and ? allowed; all shapes where left out"))
+    fields: dict[str, Any] = {
+        row.name.replace(".", "_"): (listed(row.type) | None, Field(None, alias=row.name, description=row.doc))
+        for row in rows
+    }
+    model: type[Strict] = create_model(name, __base__=Strict, __doc__=doc, **fields)
     return model
 
 
-def _scalar_or_list(kind: Any) -> FieldInfo:
-    def widen(schema: dict[str, Any]) -> None:
-        items = dict(schema.get("items", {}))
-        copy = dict(schema)
-        schema.clear()
-        schema["anyOf"] = [items, copy]
+def _data_model(op: Op, title: str) -> type[Strict]:
+    fields: dict[str, Any] = {
+        role: (DataValue | None, Field(None, description=f"data of the {role}; default normal")) for role in op.roles
+    }
+    model: type[Strict] = create_model(f"{title}Data", __base__=Strict, **fields)
+    return model
 
-    field: FieldInfo = Field(json_schema_extra=widen)
-    return field
+
+def _baseline_model(op: Op, title: str) -> type[Strict]:
+    fields: dict[str, Any] = {
+        backend: (_kernel(op, backend) | None, Field(None, description=f"what speedup is measured against on {backend}"))
+        for backend in BACKENDS
+    }
+    model: type[Strict] = create_model(f"{title}Baseline", __base__=Strict, **fields)
+    return model
 
 
 @functools.cache
@@ -140,32 +168,33 @@ def suite_model(op_name: str) -> type[Strict]:
     """The model of a suite file whose ``op`` is ``op_name``."""
     op = OPS[op_name]
     title = op_name.title().replace("_", "")
-    matrix = _axes_model(op, f"{title}Matrix", with_shape=False)
-    entry = _axes_model(op, f"{title}Entry", with_shape=True)
-    data = create_model(f"{title}Data", __base__=Strict, **dict.fromkeys(op.roles, (DataValue | None, None)))  # type: ignore[call-overload]
-    kernel = _kernel(op)
-    baseline = create_model(f"{title}Baseline", __base__=Strict, cuda=(kernel | None, None), cpu=(kernel | None, None))
+    matrix = _axes_model(op, f"{title}Matrix", "Axes; their product is what is run.", with_shape=False)
+    entry = _axes_model(op, f"{title}Entry", "Axes, on all shapes or on some.", with_shape=True)
+    data, baseline = _data_model(op, title), _baseline_model(op, title)
     shape: Any = TensorShape if op.one_tensor else GemmShape
-    model: type[Strict] = create_model(
-        f"{title}Suite",
-        __base__=Strict,
-        __doc__=f"A suite of {op.name} cases: {op.doc}.",
-        name=(Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")], ...),
-        description=(str, ""),
-        op=(Literal[op_name], ...),
-        seed=(Annotated[int, BeforeValidator(_no_bool), Field(strict=True, ge=0, lt=2**63)], 0),
-        data=(data, Field(default_factory=data)),
-        shapes=(Annotated[list[shape], Field(min_length=1, max_length=10_000)], ...),
-        matrix=(matrix, ...),
-        include=(list[entry], []),  # type: ignore[valid-type]
-        exclude=(list[entry], []),  # type: ignore[valid-type]
-        baseline=(baseline, Field(default_factory=baseline)),
-        measure=(MeasureModel, Field(default_factory=MeasureModel)),
-        reference_rows=(
-            Annotated[int, BeforeValidator(_no_bool), Field(strict=True, ge=1, le=MAX_REFERENCE_ROWS)],
-            256,
+    entries = Annotated[list[entry], Field(max_length=MAX_ENTRIES)]  # type: ignore[valid-type]
+    fields: dict[str, Any] = {
+        "name": (SuiteName, Field(description="name of the suite; its results lie in results/NAME")),
+        "description": (str, Field("", description="what the suite is for")),
+        "op": (Literal[op_name], Field(description=op.doc)),
+        "seed": (Annotated[Whole, Field(ge=0, lt=2**63)], Field(0, description="seed of all synthetic data")),
+        "data": (data, Field(default_factory=data, description="default tensors; a shape may override them")),
+        "shapes": (
+            Annotated[list[shape], Field(min_length=1, max_length=MAX_VALUES)],
+            Field(description="the problem sizes, and real tensors"),
         ),
-    )
+        "matrix": (matrix, Field(description="the product of these axes is run on every shape")),
+        "include": (entries, Field([], description="further combinations, each a mapping of axes")),
+        "exclude": (entries, Field([], description="combinations to drop, each a mapping of axes")),
+        "baseline": (baseline, Field(default_factory=baseline, description="the kernel that speedup is measured against")),
+        "measure": (MeasureModel, Field(default_factory=MeasureModel, description="how to time")),
+        "reference_rows": (
+            Annotated[Whole, Field(ge=1, le=MAX_REFERENCE_ROWS)],
+            Field(256, description="rows of a product that are checked and measured for accuracy"),
+        ),
+    }
+    doc = f"A suite of {op.name} cases: {op.doc}."
+    model: type[Strict] = create_model(f"{title}Suite", __base__=Strict, __doc__=doc, **fields)
     return model
 
 

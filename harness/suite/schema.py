@@ -8,8 +8,10 @@ from pydantic.json_schema import models_json_schema
 
 from harness.kernels.ops import OPS
 from harness.suite.model import suite_model
+from harness.suite.sources import DATA_SCHEMA
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE = {"$ref": "#/$defs/Data"}
 
 
 def json_schema() -> dict[str, Any]:
@@ -22,12 +24,42 @@ def json_schema() -> dict[str, Any]:
         }
         for op in OPS
     ]
+    models = {name: _tidy(model) for name, model in definitions["$defs"].items()}
+    some = models[next(name for name in models if name.endswith("Suite"))]
+    common = {key: {"description": value["description"]} for key, value in some["properties"].items() if key != "op"}
     return {
         "$schema": DIALECT,
         "title": "Quantization harness suite",
+        "description": "What to run: shapes, and a matrix of kernels and quantization schemes",
         "type": "object",
         "required": ["name", "op", "shapes", "matrix"],
-        "properties": {"op": {"enum": list(OPS), "description": "; ".join(f"{o.name}: {o.doc}" for o in OPS.values())}},
+        "properties": {
+            "op": {
+                "description": "the operation",
+                "enum": list(OPS),
+                "enumDescriptions": [op.doc for op in OPS.values()],
+            },
+            **common,
+        },
         "allOf": branches,
-        **definitions,
+        "$defs": {"Data": DATA_SCHEMA, **models},
     }
+
+
+def _tidy(schema: Any) -> Any:
+    """Without null, which suites do not write, without titles that repeat the key, and with the data's schema once."""
+    if isinstance(schema, list):
+        return [_tidy(item) for item in schema if item != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    if "anyOf" in schema and schema["anyOf"] == DATA_SCHEMA["anyOf"]:
+        return _REFERENCE | {key: schema[key] for key in ("description",) if key in schema}
+    kept = {
+        key: _tidy(value)
+        for key, value in schema.items()
+        if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
+    }
+    choices = kept.get("anyOf")
+    if isinstance(choices, list) and len(choices) == 1:
+        kept = {**choices[0], **{key: value for key, value in kept.items() if key != "anyOf"}}
+    return kept

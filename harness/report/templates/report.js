@@ -148,9 +148,9 @@ function choose(panel, chosen) {
     const place = split.indexOf(panel.own.dataset.own);
     options(panel.own, fits.map(({ key }) => key[place]));
     panel.own.disabled = fits.length < 2;
-    return fits.find(({ key }) => key[place] === panel.own.value) ?? { absent: "nothing was run with this choice" };
+    return fits.find(({ key }) => key[place] === panel.own.value) ?? { absent: "there is nothing for this choice" };
   }
-  return fits[0] ?? { absent: "nothing was run with this choice" };
+  return fits[0] ?? { absent: "there is nothing for this choice" };
 }
 
 function startFigures(figures) {

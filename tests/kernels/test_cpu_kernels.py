@@ -1,0 +1,148 @@
+"""Every CPU kernel conforms, on odd sizes and in every scheme it says it supports."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import harness
+from harness.backends import find_device
+from harness.kernels import KERNELS
+
+ONE_TENSOR = ("quantize", "dequantize", "fake_quantize", "statistics", "calibration")
+QUICK = {"l2": "hot", "min_samples": 1, "max_time_s": 0.01}
+
+
+def _run(tmp_path, op, shapes, matrix, **more):
+    suite = {"name": f"t-{op}", "op": op, "shapes": shapes, "matrix": matrix, "measure": QUICK, **more}
+    return harness.run(suite, out=tmp_path)
+
+
+def _assert_conforms(frame, kernels, at_least):
+    bad = frame[~frame["status"].isin(["ok", "skipped"])]
+    assert bad.empty, bad[["case", "status", "reason"]].to_string()
+    counts = frame[frame["status"] == "ok"]["kernel"].value_counts()
+    for kernel in kernels:
+        assert counts.get(kernel, 0) >= at_least, counts
+
+
+@pytest.mark.parametrize("op", ONE_TENSOR)
+def test_one_tensor_kernels(op, tmp_path):
+    kernels = [spec.name for spec in KERNELS if spec.op == op]
+    shapes = [
+        {"name": "odd", "rows": 33, "cols": 131},
+        {"name": "one", "rows": 1, "cols": 1},
+        {"name": "line", "shape": [257]},
+        {"name": "nchw", "shape": [2, 3, 5, 7], "channel_axis": 1},
+        {"name": "denormal", "rows": 3, "cols": 40, "tensor": {"distribution": "uniform", "low": 0, "high": 1e-45}},
+    ]
+    matrix = {
+        "kernel": kernels,
+        "format": ["int8", "uint8", "int4", "uint4", "fp8_e4m3", "fp8_e5m2", "fp4_e2m1", "nf4", "binary"],
+        "granularity": ["per_tensor", "per_channel", "per_token", "per_group:32", "per_block:2x16"],
+        "symmetric": [True, False],
+    }
+    include = [{"format": "uint8", "symmetric": False, "range": "dynamic"}]
+    # DynamicQuantizeLinear lets the scale of denormal data underflow to 0; ours has a declared minimum.
+    exclude = [{"shape": "denormal", "range": "dynamic"}]
+    frame = _run(tmp_path, op, shapes, matrix, include=include, exclude=exclude)
+    _assert_conforms(frame, kernels, at_least=4)
+    assert frame[frame["status"] == "ok"]["mse"].notna().all()
+
+
+def test_products(tmp_path):
+    kernels = [spec.name for spec in KERNELS if spec.op == "gemm" and spec.backend != "cuda"]
+    shapes = [{"name": "odd", "m": [1, 3, 65], "n": 17, "k": 129}, {"name": "one", "m": 1, "n": 1, "k": 1}]
+    matrix = {
+        "kernel": kernels,
+        "weight.format": ["int8", "uint8", "int4", "uint4"],
+        "weight.granularity": ["per_tensor", "per_channel", "per_group:32"],
+        "weight.symmetric": [True, False],
+        "activation.format": ["int8", "uint8", "none"],
+        "activation.granularity": ["per_tensor", "per_token"],
+        "activation.symmetric": [True, False],
+        "activation.range": ["static", "dynamic"],
+    }
+    exclude = [{"kernel": "reference", "activation.range": "dynamic", "weight.format": ["uint8", "int4", "uint4"]}]
+    frame = _run(tmp_path, "gemm", shapes, matrix, exclude=exclude, reference_rows=40)
+    _assert_conforms(frame, kernels, at_least=4)
+    ok = frame[frame["status"] == "ok"]
+    assert (ok.loc[ok["m"] == 65, "reference_rows"] == 40).all()
+    baseline = ok[ok["kernel"] == "ort_f32"]
+    assert len(baseline) == 4
+    assert baseline["weight_format"].isna().all()
+    assert (baseline["sqnr_db"] > 100).all()
+
+
+def test_product_noise_adds_up(tmp_path):
+    """n = n_x + n_w + n_x·n_w, the operands' noise ratios, on independent Gaussian operands."""
+    shapes = [{"name": "g", "m": 64, "n": 512, "k": 512}]
+    matrix = {"kernel": "reference", "weight.format": "int4", "activation.format": ["int8", "int4"]}
+    frame = _run(tmp_path, "gemm", shapes, matrix)
+    for row in frame.itertuples():
+        x, w = (10 ** (-value / 10) for value in (row.activation_sqnr_db, row.weight_sqnr_db))
+        assert row.sqnr_db == pytest.approx(-10 * np.log10(x + w + x * w), abs=0.15)
+
+
+def test_unquantized_activation_is_null(tmp_path):
+    shapes = [{"name": "g", "m": 2, "n": 8, "k": 64}]
+    frame = _run(tmp_path, "gemm", shapes, {"kernel": "reference", "scheme": "w4a16_g32"})
+    assert frame["activation_format"].isna().all()
+    assert frame["activation_sqnr_db"].isna().all()
+    assert frame["scheme"].tolist() == ["w4a16_g32"]
+    assert frame["bits_per_element"].tolist() == [4 + (32 + 4) / 32]
+    assert frame["saturated_fraction"].isna().all()
+    assert frame["clipping_mse"].isna().all()
+
+
+def test_without_vnni_signed_weights_go_in_as_unsigned():
+    """The same product on a CPU whose 16-bit intermediates saturate."""
+    from dataclasses import replace
+
+    from harness.kernels.family import Kernel
+    from harness.kernels.gemm.oracle import FAMILY
+    from harness.kernels.gemm.ort import MatMulInteger
+    from harness.kernels.tensors import Tensors
+    from harness.plan import plan
+    from harness.suite import load_suite
+
+    old = replace(find_device("cpu"), features=frozenset())
+    suite = {
+        "name": "v",
+        "op": "gemm",
+        "shapes": [{"name": "s", "m": 5, "n": 9, "k": 200}],
+        "matrix": {"kernel": "ort_matmul_integer", "scheme": "w8a8"},
+    }
+    (case,) = plan(load_suite(suite), old)
+    problem = FAMILY.problem(case, Tensors())
+    kernel: Kernel = MatMulInteger(problem, old)
+    kernel.launch()
+    assert FAMILY.judge(problem, kernel.output()).conforms
+
+
+def test_wrong_products_are_noticed():
+    """The bounds are tight enough to see one unit in one int32 sum, and a tenth of a percent in one output."""
+    from harness.kernels.gemm.oracle import FAMILY, Product
+    from harness.kernels.tensors import Tensors
+    from harness.plan import plan
+    from harness.suite import load_suite
+
+    suite = {
+        "name": "w",
+        "op": "gemm",
+        "shapes": [{"name": "s", "m": 4, "n": 6, "k": 64}],
+        "matrix": {"kernel": "reference", "scheme": "w8a8"},
+    }
+    (case,) = plan(load_suite(suite), find_device("cpu"))
+    problem = FAMILY.problem(case, Tensors())
+    right = problem.expected.copy()
+    assert FAMILY.judge(problem, Product(right, "exact")).conforms
+    unit = float(problem.weight.quantized.params.scale[3, 0] * problem.activation.quantized.params.scale[2, 0])
+    wrong = right.copy()
+    wrong[2, 3] += unit
+    assert not FAMILY.judge(problem, Product(wrong, "exact")).conforms
+    wrong = right.copy()
+    wrong[1, 1] *= 1.01
+    assert not FAMILY.judge(problem, Product(wrong, "f32")).conforms
+    assert "shape" in FAMILY.judge(problem, Product(right[:2], "exact")).reason
+

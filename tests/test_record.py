@@ -1,0 +1,72 @@
+"""A record as a row: every column design promises, nulls where nothing applies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from harness.backends import find_device
+from harness.environment import environment_of
+from harness.kernels.family import Work
+from harness.plan import plan
+from harness.record import ARROW_SCHEMA, COLUMNS, Outcome, Record, Status
+from harness.suite import load_suite
+from harness.timing import Timing
+
+PROMISED = """
+run_id suite case_id case op kernel backend device status reason scheme shape_name data m n k rows cols seed l2 mode
+weight_format weight_granularity weight_symmetric weight_calibration weight_scale_format weight_narrow_range weight_range
+activation_format activation_granularity activation_symmetric activation_calibration activation_scale_format
+activation_narrow_range activation_range format granularity symmetric calibration scale_format narrow_range range
+sqnr_db mse max_abs_error mean_relative_error cosine weight_sqnr_db activation_sqnr_db nan_count inf_count
+saturated_fraction rounding_mse clipping_mse worst_block_sqnr_db code_mismatches
+prepare_s time_s time_p05_s time_p95_s samples noise moved_bytes flops bytes_per_s flops_per_s fraction_of_peak speedup
+best_peer speedup_over_best_peer bits_per_element
+""".split()
+
+
+def _cases(op, **more):
+    shape = {"name": "s", "m": 2, "n": 3, "k": 4} if op == "gemm" else {"name": "s", "shape": [2, 3, 4]}
+    content = {"name": "r", "op": op, "shapes": [shape], "matrix": {"kernel": "reference", **more}}
+    return plan(load_suite(content), find_device("cpu"))
+
+
+def _record(case, outcome):
+    device = find_device("cpu")
+    return Record("run", device.name, "reference", case, outcome, environment_of(device))
+
+
+def test_every_promised_column_is_there():
+    assert set(PROMISED) <= set(COLUMNS)
+    assert ARROW_SCHEMA.names == list(COLUMNS)
+
+
+def test_a_timed_product():
+    (case,) = _cases("gemm", scheme="w4a16_g32")
+    timing = Timing.of(np.array([0.5, 0.5]))
+    outcome = Outcome(Status.OK, metrics={"sqnr_db": 20.0}, work=Work(100, 48), timing=timing, prepare_s=1.0)
+    row = _record(case, outcome).row()
+    assert (row["m"], row["n"], row["k"], row["rows"]) == (2, 3, 4, None)
+    assert (row["weight_format"], row["weight_symmetric"], row["activation_format"]) == ("int4", False, None)
+    assert (row["bytes_per_s"], row["flops_per_s"], row["samples"]) == (200.0, 96.0, 2)
+    assert row["data"] == "weight=normal activation=normal"
+    assert row["scheme"] == "w4a16_g32"
+    pa.Table.from_pylist([row], ARROW_SCHEMA)
+
+
+def test_a_skipped_tensor_has_nulls():
+    (case,) = _cases("quantize", format="int8")
+    row = _record(case, Outcome(Status.SKIPPED, "because")).row()
+    assert (row["rows"], row["cols"], row["format"], row["data"]) == (6, 4, "int8", "normal")
+    for name in ("time_s", "sqnr_db", "flops", "moved_bytes", "samples", "m", "weight_format"):
+        assert row[name] is None
+
+
+def test_nan_is_null_and_unknown_columns_are_a_bug():
+    (case,) = _cases("quantize", format="int8")
+    row = _record(case, Outcome(Status.OK, metrics={"sqnr_db": float("nan"), "mse": np.float64(1)})).row()
+    assert row["sqnr_db"] is None
+    assert type(row["mse"]) is float
+    with pytest.raises(KeyError, match="nosuch"):
+        _record(case, Outcome(Status.OK, metrics={"nosuch": 1.0})).row()
