@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Sequence
 
+from harness.combinations import Patterns, axis_values, matches
 from harness.errors import HarnessError, did_you_mean
 from harness.kernels.ops import OPS
-from harness.plan import Case, axis_values
+from harness.plan import Case
 from harness.suite.model import axis_names
 from harness.suite.types import Suite
 
@@ -17,33 +17,47 @@ _CASE_KEYS = ("case_id", "case", "shape", "data", "backend")
 def select(cases: Sequence[Case], suite: Suite, filters: Iterable[str], limit: int | None) -> tuple[Case, ...]:
     """The cases that match every filtered axis (any of its patterns, globs), at most ``limit`` of those that can run.
 
-    ``filters`` are ``axis=pattern``; axes are the suite's, and case_id, case, shape, data, backend. With a limit, cases
-    that would be skipped are left out. Raises HarnessError for an unknown axis or where nothing is left.
+    ``filters`` are ``axis=pattern``; axes are the suite's, and case_id, case, shape, data, backend. Booleans are true
+    and false, what does not apply is none. With a limit, cases that would be skipped are left out. Raises HarnessError
+    for an unknown axis, a limit below 1, or where nothing is left.
     """
-    wanted: dict[str, list[str]] = {}
-    known = (*axis_names(OPS[suite.op]), *_CASE_KEYS)
+    if limit is not None and limit < 1:
+        raise HarnessError(f"--limit: must be at least 1 (got {limit}); leave it out to run all cases")
+    wanted = _parse(filters, (*axis_names(OPS[suite.op]), *_CASE_KEYS))
+    chosen = tuple(case for case in cases if all(_matches(case, axis, wanted[axis]) for axis in wanted))
+    if not chosen:
+        asked = " ".join(f"{axis}={pattern}" for axis, patterns in wanted.items() for pattern in patterns)
+        raise HarnessError(
+            f"--filter: must leave at least one case (got none of {len(cases)} for {asked or 'no filter'}); "
+            "see `harness plan` for what there is"
+        )
+    if limit is None:
+        return chosen
+    able = tuple(case for case in chosen if case.skip is None)[:limit]
+    if not able:
+        raise HarnessError(
+            f"--limit: needs cases that can run (got {len(chosen)} that are skipped, the first because it "
+            f"{chosen[0].skip}); see `harness plan --skipped`"
+        )
+    return able
+
+
+def _parse(filters: Iterable[str], known: Sequence[str]) -> dict[str, Patterns]:
+    wanted: dict[str, Patterns] = {}
     for text in filters:
         axis, equals, pattern = text.partition("=")
         if not equals:
             raise HarnessError(f"--filter: must be axis=value (got {text!r}); write kernel=ort_*, say")
         if axis not in known:
             raise HarnessError(f"--filter: must name an axis (got {axis!r}); {did_you_mean(axis, known)}")
-        wanted.setdefault(axis, []).append(pattern)
-    chosen = tuple(case for case in cases if all(_matches(case, axis, wanted[axis]) for axis in wanted))
-    if not chosen:
-        raise HarnessError(
-            f"--filter: must leave at least one case (got none of {len(cases)} for {' '.join(filters)}); "
-            "see `harness plan` for what there is"
-        )
-    if limit is None:
-        return chosen
-    return tuple(case for case in chosen if case.skip is None)[:limit]
+        wanted[axis] = (*wanted.get(axis, ()), pattern)
+    return wanted
 
 
-def _matches(case: Case, axis: str, patterns: Iterable[str]) -> bool:
+def _matches(case: Case, axis: str, patterns: Patterns) -> bool:
     value = _value(case, axis)
     text = "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
+    return matches(text, patterns)
 
 
 def _value(case: Case, axis: str) -> object:

@@ -49,7 +49,9 @@ def _workers() -> set[int]:
 
 def test_each_fault_has_its_status_and_the_run_goes_on(fault_suite, tmp_path):
     kernels = [kernel for fault in FAULTS for kernel in (fault, "good")]
-    frame = harness.run(fault_suite(*dict.fromkeys(kernels), shapes=1), out=tmp_path, case_timeout_s=3).set_index("kernel")
+    frame = harness.run(fault_suite(*dict.fromkeys(kernels), shapes=1), out=tmp_path, case_timeout_s=3).set_index(
+        "kernel"
+    )
     assert list(frame.index) == list(dict.fromkeys(kernels))
     for kernel, (status, words) in FAULTS.items():
         assert frame.loc[kernel, "status"] == status, frame.loc[kernel, "reason"]

@@ -174,9 +174,10 @@ def _ranges(x: Float32, scheme: OperandScheme, tiling: Tiling) -> tuple[Float32,
         bits = scheme.element.bits
         # One-sided data spread all codes over the magnitudes, two-sided data about half of them.
         one_sided = (low == 0) | (high == 0)
-        amplitude = np.where(
-            one_sided, _kl_amplitudes(x, scheme, tiling, 1 << bits), _kl_amplitudes(x, scheme, tiling, 1 << bits - 1)
-        )
+        amplitude = np.zeros(tiling.grid, np.float32)
+        for levels, blocks in ((1 << bits, one_sided), (1 << bits - 1, ~one_sided)):
+            if blocks.any():
+                amplitude = np.where(blocks, _kl_amplitudes(x, scheme, tiling, levels), amplitude)
         low, high = np.maximum(low, -amplitude), np.minimum(high, amplitude)
     return low, high
 

@@ -40,7 +40,8 @@ class Comparison:
 
     @functools.cached_property
     def error_squared(self) -> NDArray[np.float64]:
-        error: NDArray[np.float64] = np.subtract(self.approximate, self.exact, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # Inf - Inf, left out below
+            error: NDArray[np.float64] = np.asarray(np.subtract(self.approximate, self.exact, dtype=np.float64))
         if self.valid is not None:
             error[~self.valid] = 0.0
         np.square(error, out=error)

@@ -48,7 +48,7 @@ def _best_of_group(u: Floats, first: Floats, counts: Ints, codes: CodeRange, gri
     order = ragged.order(np.abs(x) / (reached - 0.5))
     a = ragged.table(np.abs(x))[order]
     code = ragged.table(np.copysign(reached, x))[order]
-    b = 2 * np.abs(code) - 1  # c^2 - (c - 1)^2
+    b = np.maximum(2 * np.abs(code) - 1, 0.0)  # c^2 - (c - 1)^2, and nothing in empty cells
     best = Affine(np.ones(len(u)), window.first_zero.copy())
     value = np.full(len(u), np.inf)
     choices = window.choices()

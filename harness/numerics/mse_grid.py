@@ -109,7 +109,8 @@ def search(ascending: Floats, book: Codebook, grid: Grid) -> Scored:
 def search_affine(ascending: Floats, codes: CodeRange, grid: Grid) -> Scored:
     """The best scale and zero point [1] of one block ``ascending`` [E]."""
     block = Block.of(ascending)
-    start = np.minimum(np.abs(ascending[[0, -1]]).max(keepdims=True) / codes.steps, 1.0)
+    peak = np.abs(ascending[[0, -1]]).max(keepdims=True)
+    start = np.where(peak > 0, np.minimum(peak / codes.steps, 1.0), 1.0)
     anywhere = affine_score(block, codes, np.arange(codes.qmin, codes.qmax + 1), grid)
     bound = _bound(block, anywhere(_coarse_points(start, grid)))
     window = Window.of(block.row, bound, codes, grid)

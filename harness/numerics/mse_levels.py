@@ -134,6 +134,6 @@ class Grid:
         """``nearest``, with the least positive value of the format where that gives 0."""
         rounded = self.nearest(scale)
         while not rounded.all():
-            scale = np.where(rounded > 0, scale, 2 * scale)
+            scale = np.where(rounded > 0, scale, np.maximum(2 * scale, np.finfo(np.float64).tiny))
             rounded = self.nearest(scale)
         return rounded

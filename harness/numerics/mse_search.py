@@ -62,7 +62,7 @@ def minimise_mse(
     def fit(u: Floats, unit: Floats) -> Floats:
         grid = Grid(nearest, unit, np.ones(len(unit)))
         t = sweep(u, book, grid) if u.shape[1] <= SWEPT_ELEMENTS else search(u[0], book, grid).t
-        better = (book.squared_error(u, t) < book.squared_error(u, grid.limit)) & u.any(axis=1)
+        better = book.squared_error(u, t) < book.squared_error(u, grid.limit)
         return np.where(better, grid.scale(t), unit)
 
     chunks = _map_chunks(blocks, scale_max, fit, SWEPT_ELEMENTS)

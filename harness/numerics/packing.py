@@ -13,13 +13,13 @@ def pack_nibbles(codes: NDArray[Any]) -> NDArray[np.uint8]:
     flat: NDArray[np.uint8] = (codes.ravel() & 0xF).astype(np.uint8)
     if flat.size % 2:
         flat = np.append(flat, np.uint8(0))
-    packed: NDArray[np.uint8] = flat[0::2] | (flat[1::2] << 4)
+    packed: NDArray[np.uint8] = flat[0::2] | (flat[1::2] << np.uint8(4))
     return packed
 
 
 def unpack_nibbles(packed: NDArray[np.uint8], count: int, *, signed: bool) -> NDArray[Any]:
     """The first ``count`` codes of packed bytes, int8 (sign-extended) or uint8, flat."""
-    flat: NDArray[np.uint8] = np.empty(packed.size * 2, dtype=np.uint8)
+    flat = np.empty(packed.size * 2, dtype=np.uint8)
     flat[0::2] = packed & 0xF
     flat[1::2] = packed >> 4
     flat = flat[:count]

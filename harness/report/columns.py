@@ -57,6 +57,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("status", "Status", Kind.TEXT, shown=True),
     Column("op", "Operation", Kind.TEXT, shown=True),
     Column("kernel", "Kernel", Kind.TEXT, shown=True),
+    Column("kernel_role", "Kernel's role", Kind.TEXT),
     Column("scheme", "Scheme as named", Kind.TEXT),
     Column("sqnr_db", "SQNR", Kind.DECIBEL, shown=True),
     Column("time_s", "Time", Kind.SECONDS, shown=True),
@@ -108,6 +109,9 @@ COLUMNS: tuple[Column, ...] = (
     Column("flops", "Operations", Kind.FLOPS),
     Column("best_peer", "Best peer", Kind.TEXT),
     Column("speedup_over_best_peer", "Speed-up over best peer", Kind.RATIO),
+    Column("reference_rows", "Checked rows", Kind.INTEGER),
+    Column("baseline_case_id", "Baseline's case id", Kind.TEXT),
+    Column("kernel_digest", "Kernel's digest", Kind.TEXT),
 )
 
 COLUMN_OF: dict[str, Column] = {column.name: column for column in COLUMNS}

@@ -20,6 +20,7 @@ from harness.report.style import NEUTRAL, OTHERS, Look, axis, look
 from harness.report.tidy import natural_key
 
 POINT_LIMIT = 5000
+NEARLY_EXACT_DB = 100.0  # no format of 8 bits or fewer comes near; products in f32 lie above
 LEGEND_LIMIT = 40
 # Long enough for the axes of two operands: names that are cut alike would look alike.
 NAME_LENGTH = 80
@@ -180,21 +181,33 @@ class Lane:
 
 
 def decibel_lane(values: pd.Series, title: str) -> Lane:
-    """An exact result has an SQNR of +∞, which a scale cannot hold: it gets a line of its own above the others."""
+    """An exact result has an SQNR of +∞, which a scale cannot hold: it gets a line of its own above the others.
+
+    So do unquantized results, which f32 rounding alone holds above ``NEARLY_EXACT_DB``, where quantized ones are drawn
+    with them: on one scale they would squeeze what the figure is about.
+    """
     numeric = values.to_numpy(dtype=float)
-    above, below = np.isposinf(numeric), np.isneginf(numeric)
+    below = np.isneginf(numeric)
+    above = np.isposinf(numeric)
+    ordinary = np.isfinite(numeric) & (numeric < NEARLY_EXACT_DB)
+    nearly = bool(ordinary.any() and (np.isfinite(numeric) & ~ordinary).any())
+    if nearly:
+        above = numeric >= NEARLY_EXACT_DB
     if not above.any() and not below.any():
         return Lane(rounded(values), axis(title), "")
-    finite = numeric[np.isfinite(numeric)]
+    finite = numeric[np.isfinite(numeric) & ~above]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 10.0)
+    top_label = f"≥ {NEARLY_EXACT_DB:g}" if nearly else INFINITY
     step = _tick_step(high - low)
     first, last = math.floor(low / step), math.ceil(high / step)
     bottom, top = (first - 1) * step, (last + 1) * step
     ticks = [(tick * step, number(tick * step, Kind.NUMBER)) for tick in range(first, last + 1)]
-    ticks = [(bottom, f"−{INFINITY}")] * bool(below.any()) + ticks + [(top, INFINITY)] * bool(above.any())
+    ticks = [(bottom, f"−{INFINITY}")] * bool(below.any()) + ticks + [(top, top_label)] * bool(above.any())
     drawn = np.where(above, top, np.where(below, bottom, numeric))
     layout = axis(title, tickvals=[tick for tick, _ in ticks], ticktext=[text for _, text in ticks])
     exact = f"{int(above.sum())} exact (SQNR ∞) on the ∞ line" if above.any() else ""
+    if nearly:
+        exact = f"{int(above.sum())} of {NEARLY_EXACT_DB:g} dB or more (unquantized, or exact) on the line at the top"
     wrecked = f"{int(below.sum())} with SQNR −∞ on the −∞ line" if below.any() else ""
     return Lane(rounded(pd.Series(drawn)), layout, f"Drawn: {' and '.join(x for x in (exact, wrecked) if x)}.")
 

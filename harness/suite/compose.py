@@ -17,7 +17,7 @@ from harness.suite.scalars import construct, resolve
 from harness.suite.wording import shown
 
 MAX_DEPTH = 24
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 """Values, those of aliases and merges counted each time: nested aliases outgrow any limit on the text alone."""
 
 _CORE = "tag:yaml.org,2002:"
@@ -77,15 +77,17 @@ class _Counter:
             raise self.fail(line, column, f"a suite nests at most {MAX_DEPTH} levels (got more); flatten it")
 
 
+@dataclass
 class _Composer(_Counter):
     """Events → nodes. Aliases are the nodes that they name."""
 
+    anchors: dict[str, _Node] = field(default_factory=dict)
+
     def root(self, events: Iterator[Any]) -> _Node:
-        self._anchors: dict[str, _Node] = {}
         root: _Node | None = None
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                mark = event.start_mark
+                mark: Any = event.start_mark
                 rule = "a suite is one YAML document (got a second)"
                 raise self.fail(mark.line + 1, mark.column + 1, f"{rule}; remove the --- and what follows")
             if isinstance(event, yaml.NodeEvent):
@@ -102,10 +104,7 @@ class _Composer(_Counter):
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
         self.count(line, column, depth)
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self._anchors:
-                rule = f"an alias comes after the whole value that it names (got {shown('*' + event.anchor)})"
-                raise self.fail(line, column, f"{rule}; define &{event.anchor[:40]} before it")
-            return self._anchors[event.anchor]
+            return self._alias(str(event.anchor), line, column)
         tag = self._tag(event, line, column)
         if isinstance(event, yaml.ScalarEvent):
             node = self._scalar(event, tag, line, column)
@@ -121,8 +120,14 @@ class _Composer(_Counter):
                 pairs.append((key, self._node(next(events), events, depth + 1)))
             node = _Node("mapping", line, column, pairs=tuple(pairs))
         if event.anchor:
-            self._anchors[event.anchor] = node
+            self.anchors[event.anchor] = node
         return node
+
+    def _alias(self, anchor: str, line: int, column: int) -> _Node:
+        if anchor not in self.anchors:
+            rule = f"an alias comes after the whole value that it names (got {shown('*' + anchor)})"
+            raise self.fail(line, column, f"{rule}; define &{anchor[:40]} before it")
+        return self.anchors[anchor]
 
     def _tag(self, event: Any, line: int, column: int) -> str | None:
         if event.tag in (None, "!"):

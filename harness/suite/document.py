@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,11 +55,11 @@ class Document:
 
 def read_document(path: Path) -> Document:
     """The YAML file at ``path``; raises SuiteError starting with ``file:line:column:`` for anything unreadable."""
-    data = _read(path)
+    data = _read(path).removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+        before = data[: error.start].decode()
         rule = f"a suite is UTF-8 text (got byte 0x{data[error.start]:02x})"
         raise _error(str(path), _position(before), f"{rule}; is this a YAML file?") from None
     return parse_document(text, str(path))

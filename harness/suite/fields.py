@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from harness.errors import HarnessError, did_you_mean
+from harness.errors import HarnessError
 from harness.numerics.formats import FORMATS
 from harness.numerics.granularity import Granularity
 from harness.numerics.scales import SCALE_FORMATS
 from harness.numerics.scheme import CALIBRATIONS, RANGES, SCHEMES, Calibration
-from harness.suite.wording import shown
+from harness.suite.wording import nearest, shown
 
 NO_FORMAT = "none"
 """An operand left unquantized."""
@@ -30,20 +30,33 @@ _MAX_ARGUMENT = 64
 _HUGE_EXPONENT = re.compile(r"[eE][-+]?0*\d{3}")
 
 
-def one_of(label: str, docs: Mapping[str, str]) -> Any:
-    """Text that is one of the keys of ``docs``, which editors show beside them."""
-    known = tuple(docs)
+SHARED: dict[str, dict[str, Any]] = {}
+"""JSON Schemas that many fields refer to, by name: ``schema`` puts each into ``$defs`` once."""
+SHARED_NAME = "x-shared"
+
+
+def shared(name: str, schema: dict[str, Any]) -> WithJsonSchema:
+    """An annotation: the field's JSON Schema is ``schema``, stored once under ``name``."""
+    SHARED[name] = schema
+    return WithJsonSchema({SHARED_NAME: name})
+
+
+def one_of(label: str, known: Collection[str], name: str | None = None) -> Any:
+    """Text that is one of ``known``; of a mapping editors show the values beside its keys. ``name`` is the schema's, if
+    it is not the label."""
 
     def check(value: str) -> str:
-        if value not in docs:
-            raise ValueError(f"must be a known {label} (got {shown(value)}); {did_you_mean(value, known)}")
+        if value not in known:
+            raise ValueError(f"must be a known {label} (got {shown(value)}); {nearest(value, known)}")
         return value
 
-    schema = {"type": "string", "enum": list(known), "enumDescriptions": list(docs.values())}
-    return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
+    schema: dict[str, Any] = {"type": "string", "enum": list(known)}
+    if isinstance(known, Mapping):
+        schema["enumDescriptions"] = list(known.values())
+    return Annotated[str, AfterValidator(check), shared(name or label.replace(" ", "_"), schema)]
 
 
-def _parsed(parse: Callable[[str], Any], pattern: str, examples: list[str]) -> Any:
+def _parsed(name: str, parse: Callable[[str], Any], pattern: str, examples: list[str]) -> Any:
     """Text that ``parse`` takes; its canonical form is kept. Messages come from ``parse``."""
 
     @functools.cache
@@ -57,7 +70,7 @@ def _parsed(parse: Callable[[str], Any], pattern: str, examples: list[str]) -> A
             raise ValueError(str(error).partition(": ")[2]) from None  # without the axis, which the path names
 
     schema = {"type": "string", "pattern": pattern, "examples": examples}
-    return Annotated[str, AfterValidator(canonical), WithJsonSchema(schema)]
+    return Annotated[str, AfterValidator(canonical), shared(name, schema)]
 
 
 def _calibration_pattern() -> str:
@@ -69,14 +82,18 @@ def _calibration_pattern() -> str:
 _EXTENT = r"[1-9]\d{0,8}"
 ElementName = one_of("element format", {row.name: row.doc for row in FORMATS.values()})
 FormatName = one_of(
-    "element format", {**{row.name: row.doc for row in FORMATS.values()}, NO_FORMAT: "left unquantized"}
+    "element format",
+    {**{row.name: row.doc for row in FORMATS.values()}, NO_FORMAT: "left unquantized"},
+    "operand_format",
 )
 GranularityText = _parsed(
+    "granularity",
     Granularity.parse,
     rf"^(per_tensor|per_channel|per_token|per_group:{_EXTENT}|per_block:(\*|{_EXTENT})x(\*|{_EXTENT}))$",
     ["per_tensor", "per_channel", "per_token", "per_group:128", "per_block:128x128", "per_block:128x*"],
 )
 CalibrationText = _parsed(
+    "calibration",
     Calibration.parse,
     _calibration_pattern(),
     ["minmax", "percentile:99.9", "mse", "kl", "fixed:3.5"],
@@ -99,9 +116,8 @@ def _listed(value: Any) -> Any:
 
 
 def _widen(schema: dict[str, Any]) -> None:
-    several = dict(schema)
-    schema.clear()
-    schema["anyOf"] = [dict(several.get("items", {})), several]
+    several = {key: schema.pop(key) for key in ("type", "items", "minItems", "maxItems") if key in schema}
+    schema["anyOf"] = [several["items"], several]
 
 
 def listed(kind: Any) -> Any:
@@ -113,7 +129,7 @@ def listed(kind: Any) -> Any:
 Dimensions = Annotated[list[Dimension], *listed(Dimension).__metadata__]
 
 
-def text_of(rule: str, pattern: str) -> Any:
+def _text_of(name: str, rule: str, pattern: str) -> Any:
     """Text that obeys ``rule``, which the regular expression ``pattern`` says to editors."""
     matcher = re.compile(pattern)
 
@@ -122,8 +138,12 @@ def text_of(rule: str, pattern: str) -> Any:
             raise ValueError(f"has {rule} (got {shown(value)}); change it")
         return value
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})]
+    return Annotated[str, AfterValidator(check), shared(name, {"type": "string", "pattern": f"^{pattern}$"})]
 
 
-SuiteName = text_of("1 to 100 letters, digits, dots, dashes or underscores", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-ShapeName = text_of("1 to 200 characters, none of them a control character", r"[^\x00-\x1f\x7f-\x9f]{1,200}")
+SuiteName = _text_of(
+    "suite_name", "1 to 100 letters, digits, dots, dashes or underscores", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+)
+ShapeName = _text_of(
+    "shape_name", "1 to 200 characters, none of them a control character", r"[^\x00-\x1f\x7f-\x9f]{1,200}"
+)

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import SuiteError, did_you_mean
 from harness.kernels.ops import OPS, Op, axis_prefix
 from harness.numerics.scheme import preset
 from harness.suite.compose import Location
@@ -21,7 +20,7 @@ from harness.suite.problems import SHOWN_PROBLEMS, explain, together
 from harness.suite.shapes import Misfit, resolve_shapes
 from harness.suite.sources import BASE_FOLDER
 from harness.suite.types import Axes, AxisValue, Include, Measure, Shape, Suite
-from harness.suite.wording import shown
+from harness.suite.wording import nearest, shown
 
 MAX_CASES = 1_000_000
 """Combinations times shapes: what fits memory while they are planned, and more than a year of timing."""
@@ -50,14 +49,15 @@ class _Loader:
             raise self._document.error((), f"op is missing (got {got}); add op: with one of {', '.join(OPS)}")
         name = value["op"]
         if not isinstance(name, str) or name not in OPS:
-            hint = did_you_mean(str(name), OPS)
+            hint = nearest(str(name), OPS)
             raise self._document.error(("op",), f"must be a known op (got {shown(name)}); {hint}")
         return OPS[name]
 
     def suite(self) -> Suite:
         model = self._model()
         shapes = self._shapes(model)
-        matrix = self._matrix(model)
+        matrix = self._axes(model.matrix)
+        self._check_operands(dict(matrix), ("matrix",))
         include = tuple(self._entry(entry, ("include", i), shapes) for i, entry in enumerate(model.include))
         exclude = tuple(self._entry(entry, ("exclude", i), shapes) for i, entry in enumerate(model.exclude))
         self._check_size(shapes, matrix, include)
@@ -99,14 +99,6 @@ class _Loader:
         values = model.model_dump(by_alias=True, exclude_none=True)
         return tuple((axis, tuple(dict.fromkeys(values[axis]))) for axis in axis_names(self._op) if axis in values)
 
-    def _matrix(self, model: Any) -> Axes:
-        axes = self._axes(model.matrix)
-        if "kernel" not in dict(axes):
-            rule = "kernel is missing (got no kernel to run)"
-            raise self._document.error(("matrix",), f"{rule}; add it")
-        self._check_operands(dict(axes), ("matrix",))
-        return axes
-
     def _check_operands(self, axes: dict[str, tuple[AxisValue, ...]], location: Location) -> None:
         """Axes that no format and no preset gives anything to quantize would be passed over in silence."""
         for role in self._op.roles:
@@ -114,7 +106,7 @@ class _Loader:
             given = next((prefix + axis for axis in AXES if axis != "format" and prefix + axis in axes), None)
             if given is not None and not _quantizes(role, axes):
                 rule = f"needs a quantized {role} (got no {prefix}format beside it, and no scheme that has one)"
-                raise self._document.error((*location, given), f"{rule}; add one")
+                raise self._document.error((*location, given), f"{rule}; add one", key=True)
         if self._op.one_tensor and not {"format", "scheme"} & axes.keys():
             rule = "format is missing (got neither format nor scheme)"
             raise self._document.error(location, f"{rule}; add one of them")
@@ -124,7 +116,7 @@ class _Loader:
         names = list(dict.fromkeys(shape.name for shape in shapes))
         for position, pattern in enumerate(entry.shape or ()):
             if pattern not in names and not fnmatch.filter(names, pattern):
-                message = f"must match the name of a shape (got {shown(pattern)}); {did_you_mean(pattern, names)}"
+                message = f"must match the name of a shape (got {shown(pattern)}); {nearest(pattern, names)}"
                 raise self._document.error((*location, "shape", position), message)
         axes = self._axes(entry)
         if not axes and not patterns:

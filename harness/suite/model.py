@@ -7,6 +7,7 @@ The models describe the file; ``load`` turns them into the frozen dataclasses th
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -49,12 +50,23 @@ class Strict(BaseModel):
 class MeasureModel(Strict):
     """How to time: caches, mode, and when to stop."""
 
-    l2: Literal["cold", "hot"] = Field("cold", description="caches before each launch: emptied, or as the last left them")
-    mode: Literal["burst", "steady"] = Field("burst", description="clocks as they are, or after they have settled")
-    min_samples: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = Field(50, description="launches to time")
-    max_time_s: Annotated[float, Field(strict=True, gt=0, le=3600, allow_inf_nan=False)] = Field(
-        2.0, description="seconds after which a case stops, whatever min_samples says"
+    l2: Annotated[
+        Literal["cold", "hot"], Field(description="caches before each launch: emptied, or as the last one left them")
+    ] = "cold"
+    mode: Annotated[Literal["burst", "steady"], Field(description="clocks as they are, or after they have settled")] = (
+        "burst"
     )
+    min_samples: Annotated[int, Field(strict=True, ge=1, le=1_000_000, description="launches to time")] = 50
+    max_time_s: Annotated[
+        float,
+        Field(
+            strict=True,
+            gt=0,
+            le=3600,
+            allow_inf_nan=False,
+            description="seconds after which a case stops, whatever min_samples says",
+        ),
+    ] = 2.0
 
 
 class GemmShape(Strict):
@@ -90,6 +102,12 @@ class TensorShape(Strict):
     tensor: DataValue | None = Field(None, description="data of the tensor, instead of data.tensor")
 
 
+class OneTensorAxes(Strict):
+    """Axes of a one-tensor op: something must say the format."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["format"]}, {"required": ["scheme"]}]})
+
+
 @dataclass(frozen=True)
 class Axis:
     """One axis of an operand: its name, the type of its values, and what it says."""
@@ -123,11 +141,11 @@ def _kernel(op: Op, backend: str | None = None) -> Any:
     """The name of one of the op's kernels; with ``backend``, of those that run there."""
     rows = [row for row in all_kernels() if row.op == op.name and (backend is None or row.backend in (None, backend))]
     label = f"kernel of {op.name}" + (f" on {backend}" if backend else "")
-    return one_of(label, {row.name: row.doc for row in rows})
+    return one_of(label, tuple(row.name for row in rows))
 
 
-def _axes_model(op: Op, name: str, doc: str, *, with_shape: bool) -> type[Strict]:
-    """All axes of the op, each a list or a single value. A tensor that is not quantized is no case of one-tensor ops."""
+def _axes(op: Op) -> list[Axis]:
+    """All axes of the op. A tensor that is left unquantized is no case of one-tensor ops."""
     rows = [
         Axis("kernel", _kernel(op), "kernels to run; those whose backend is absent are skipped"),
         Axis("scheme", SchemeName, "presets; axes that are spelled beside them come on top"),
@@ -136,13 +154,32 @@ def _axes_model(op: Op, name: str, doc: str, *, with_shape: bool) -> type[Strict
         for axis in AXES.values():
             kind = ElementName if op.one_tensor and axis.name == "format" else axis.type
             rows.append(Axis(axis_prefix(role) + axis.name, kind, f"{role}: {axis.doc}"))
-    if with_shape:
-        rows.append(Axis("shape", ShapeName, "names of shapes, * and ? allowed; all shapes where left out"))
-    fields: dict[str, Any] = {
+    return rows
+
+
+def _listed_fields(rows: Iterable[Axis]) -> dict[str, Any]:
+    """Each axis a list or a single value, none of them required."""
+    return {
         row.name.replace(".", "_"): (listed(row.type) | None, Field(None, alias=row.name, description=row.doc))
         for row in rows
     }
-    model: type[Strict] = create_model(name, __base__=Strict, __doc__=doc, **fields)
+
+
+def _matrix_model(op: Op, title: str) -> type[Strict]:
+    kernel, *others = _axes(op)
+    fields = {"kernel": (listed(kernel.type), Field(description=kernel.doc)), **_listed_fields(others)}
+    base = OneTensorAxes if op.one_tensor else Strict
+    doc = "Axes: what is run is their product."
+    model: type[Strict] = create_model(f"{title}Matrix", __base__=base, __doc__=doc, **fields)
+    return model
+
+
+def _entry_model(op: Op, title: str) -> type[Strict]:
+    shape = Axis("shape", ShapeName, "names of shapes, * and ? allowed; all shapes where left out")
+    fields = _listed_fields([*_axes(op), shape])
+    model: type[Strict] = create_model(
+        f"{title}Entry", __base__=Strict, __doc__="Axes, on all shapes or some.", **fields
+    )
     return model
 
 
@@ -156,7 +193,10 @@ def _data_model(op: Op, title: str) -> type[Strict]:
 
 def _baseline_model(op: Op, title: str) -> type[Strict]:
     fields: dict[str, Any] = {
-        backend: (_kernel(op, backend) | None, Field(None, description=f"what speedup is measured against on {backend}"))
+        backend: (
+            _kernel(op, backend) | None,
+            Field(None, description=f"what speedup is measured against on {backend}"),
+        )
         for backend in BACKENDS
     }
     model: type[Strict] = create_model(f"{title}Baseline", __base__=Strict, **fields)
@@ -168,8 +208,7 @@ def suite_model(op_name: str) -> type[Strict]:
     """The model of a suite file whose ``op`` is ``op_name``."""
     op = OPS[op_name]
     title = op_name.title().replace("_", "")
-    matrix = _axes_model(op, f"{title}Matrix", "Axes; their product is what is run.", with_shape=False)
-    entry = _axes_model(op, f"{title}Entry", "Axes, on all shapes or on some.", with_shape=True)
+    matrix, entry = _matrix_model(op, title), _entry_model(op, title)
     data, baseline = _data_model(op, title), _baseline_model(op, title)
     shape: Any = TensorShape if op.one_tensor else GemmShape
     entries = Annotated[list[entry], Field(max_length=MAX_ENTRIES)]  # type: ignore[valid-type]
@@ -186,7 +225,10 @@ def suite_model(op_name: str) -> type[Strict]:
         "matrix": (matrix, Field(description="the product of these axes is run on every shape")),
         "include": (entries, Field([], description="further combinations, each a mapping of axes")),
         "exclude": (entries, Field([], description="combinations to drop, each a mapping of axes")),
-        "baseline": (baseline, Field(default_factory=baseline, description="the kernel that speedup is measured against")),
+        "baseline": (
+            baseline,
+            Field(default_factory=baseline, description="the kernel that speedup is measured against"),
+        ),
         "measure": (MeasureModel, Field(default_factory=MeasureModel, description="how to time")),
         "reference_rows": (
             Annotated[Whole, Field(ge=1, le=MAX_REFERENCE_ROWS)],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.errors import SuiteError, did_you_mean
+from harness.errors import SuiteError
 from harness.suite.compose import Location
 from harness.suite.document import Document
 from harness.suite.model import known_keys
 from harness.suite.sources import UNKNOWN_KEY
-from harness.suite.wording import shown
+from harness.suite.wording import nearest, shown
 
 SHOWN_PROBLEMS = 10
 
@@ -54,16 +54,23 @@ def _line(document: Document, op: str, problem: Mapping[str, Any]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if kind in _RULES:
         rule, remedy = _RULES[kind]
-        message = f"{rule.format(**problem.get('ctx', {}))} (got {shown(problem['input'])}); {remedy}"
+        message = f"{_filled(rule, problem)} (got {shown(problem['input'])}); {remedy}"
     elif "(got" not in message:
         rule, _, remedy = message.partition("; ")
         message = f"{rule} (got {shown(problem['input'])}); {remedy or 'change it'}"
+    elif message.endswith(")"):
+        message += "; change it"
     return str(document.error(location, message))
+
+
+def _filled(rule: str, problem: Mapping[str, Any]) -> str:
+    limits = problem.get("ctx", {}).items()
+    return rule.format(**{name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in limits})
 
 
 def _unknown(document: Document, op: str, location: Location, problem: Mapping[str, Any]) -> str:
     key = str(location[-1])
-    message = f"unknown key (got {shown(key)}); {did_you_mean(key, known_keys(op, location[:-1]))}"
+    message = f"unknown key (got {shown(key)}); {nearest(key, known_keys(op, location[:-1]))}"
     return str(document.error(location, message, key=True))
 
 

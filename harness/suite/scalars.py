@@ -16,6 +16,7 @@ Scalar = str | int | float | bool | None
 MAX_DIGITS = 20
 """Of a whole number: what 64 bits hold. Longer ones are mistakes, and slow to convert and to show."""
 
+_TYPES: dict[str, type] = {"null": type(None), "bool": bool, "int": int, "float": float}
 _TRUE = frozenset({"true", "yes", "on"})
 
 
@@ -36,27 +37,25 @@ def _null(text: str) -> None:
 
 @dataclass(frozen=True)
 class Kind:
-    """One row of the table: unquoted text that matches ``pattern`` as a whole is of this kind."""
+    """One row of the table: unquoted text that matches ``pattern`` as a whole is read by ``construct``."""
 
-    name: str
     pattern: re.Pattern[str]
     construct: Callable[[str], Scalar]
 
 
-def _kind(name: str, pattern: str, construct: Callable[[str], Scalar]) -> Kind:
-    return Kind(name, re.compile(pattern, re.ASCII), construct)
+def _kind(pattern: str, construct: Callable[[str], Scalar]) -> Kind:
+    return Kind(re.compile(pattern, re.ASCII), construct)
 
 
 KINDS: tuple[Kind, ...] = (
-    _kind("null", r"|~|null|Null|NULL", _null),
+    _kind(r"|~|null|Null|NULL", _null),
     _kind(
-        "bool",
         r"(?:t|T)rue|TRUE|(?:f|F)alse|FALSE|(?:y|Y)es|YES|(?:n|N)o|NO|(?:o|O)n|ON|(?:o|O)ff|OFF",
         lambda text: text.lower() in _TRUE,
     ),
-    _kind("int", r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]*[0-9a-fA-F]|0o[0-7]+|0b[01]+)", _whole),
-    _kind("float", r"[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)", _real),
-    _kind("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", lambda text: _real(text.lower())),
+    _kind(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]*[0-9a-fA-F]|0o[0-7]+|0b[01]+)", _whole),
+    _kind(r"[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)", _real),
+    _kind(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", lambda text: _real(text.lower())),
 )
 
 
@@ -72,14 +71,9 @@ def construct(tag: str, text: str) -> Scalar:
     """The value of ``text`` under the tag ``!!str``, ``!!int``, …; raises ValueError where it is no such value."""
     if tag == "str":
         return text
-    if tag == "float" and construct_matches("int", text):
-        return float(_whole(text))
-    for kind in KINDS:
-        if kind.name == tag and kind.pattern.fullmatch(text):
-            return kind.construct(text)
-    raise ValueError(f"not a valid {tag}")
-
-
-def construct_matches(tag: str, text: str) -> bool:
-    """Whether unquoted ``text`` reads as that kind."""
-    return any(kind.name == tag and kind.pattern.fullmatch(text) for kind in KINDS)
+    value = resolve(text)
+    if tag == "float" and type(value) is int:
+        return float(value)
+    if type(value) is not _TYPES[tag]:
+        raise ValueError(f"not a valid {tag}")
+    return value

@@ -7,11 +7,10 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from harness.kernels.ops import OPS
+from harness.suite.fields import SHARED, SHARED_NAME
 from harness.suite.model import suite_model
-from harness.suite.sources import DATA_SCHEMA
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REFERENCE = {"$ref": "#/$defs/Data"}
 
 
 def json_schema() -> dict[str, Any]:
@@ -42,24 +41,25 @@ def json_schema() -> dict[str, Any]:
             **common,
         },
         "allOf": branches,
-        "$defs": {"Data": DATA_SCHEMA, **models},
+        "$defs": {**SHARED, **models},
     }
 
 
 def _tidy(schema: Any) -> Any:
-    """Without null, which suites do not write, without titles that repeat the key, and with the data's schema once."""
+    """Without null, which suites do not write, and without titles, which repeat the key; what is shared as a reference."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema if item != {"type": "null"}]
     if not isinstance(schema, dict):
         return schema
-    if "anyOf" in schema and schema["anyOf"] == DATA_SCHEMA["anyOf"]:
-        return _REFERENCE | {key: schema[key] for key in ("description",) if key in schema}
     kept = {
         key: _tidy(value)
         for key, value in schema.items()
         if not (key == "default" and value is None) and not (key == "title" and isinstance(value, str))
     }
+    if SHARED_NAME in kept:
+        return {"$ref": f"#/$defs/{kept.pop(SHARED_NAME)}", **kept}
     choices = kept.get("anyOf")
     if isinstance(choices, list) and len(choices) == 1:
-        kept = {**choices[0], **{key: value for key, value in kept.items() if key != "anyOf"}}
+        del kept["anyOf"]
+        return {**choices[0], **kept}
     return kept

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from harness.data.source import captured_for, parse_source
 from harness.data.synthetic import DISTRIBUTIONS, OUTLIERS, Distribution, Parameter
-from harness.errors import HarnessError, did_you_mean
-from harness.suite.wording import shown
+from harness.errors import HarnessError
+from harness.suite.fields import shared
+from harness.suite.wording import nearest, shown
 
 BASE_FOLDER = "base folder"
 """Key of the validation context: the folder that relative paths start from."""
@@ -48,14 +49,14 @@ def _check_distribution(value: Mapping[str, Any]) -> None:
     """Find the one word or number that is wrong, so that its own line and column are shown."""
     name = value["distribution"]
     if not isinstance(name, str) or name not in DISTRIBUTIONS:
-        hint = did_you_mean(str(name), DISTRIBUTIONS)
+        hint = nearest(str(name), DISTRIBUTIONS)
         raise _located("distribution", name, f"must be a known distribution (got {shown(name)}); {hint}")
     known = _parameters(DISTRIBUTIONS[name])
     for key, number in value.items():
         if key == "distribution":
             continue
         if key not in known:
-            message = f"unknown parameter of {name} (got {shown(key)}); {did_you_mean(key, known)}"
+            message = f"unknown parameter of {name} (got {shown(key)}); {nearest(key, known)}"
             raise _located(key, number, message, UNKNOWN_KEY)
         if rule := _broken_rule(known[key], number):
             raise _located(key, number, f"must be {rule} (got {shown(number)}); change it")
@@ -107,9 +108,8 @@ _TEXT_SCHEMA = {
     "description": "model:NAME/LAYER, a real weight; captured, the real input of that layer; file:PATH#KEY",
 }
 
-DATA_SCHEMA: dict[str, Any] = {
-    "title": "Data",
-    "description": "Where a tensor comes from",
+_DATA_SCHEMA: dict[str, Any] = {
+    "description": "where a tensor comes from",
     "anyOf": [*map(_distribution_schema, DISTRIBUTIONS.values()), _FILE_SCHEMA, _TEXT_SCHEMA],
 }
-DataValue = Annotated[Any, BeforeValidator(_source), WithJsonSchema(DATA_SCHEMA)]
+DataValue = Annotated[Any, BeforeValidator(_source), shared("data", _DATA_SCHEMA)]

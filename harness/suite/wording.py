@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from harness.errors import did_you_mean
 
 SHOWN = 60
 MAX_MESSAGE = 700
@@ -27,3 +30,12 @@ def shorten(text: str, length: int = MAX_MESSAGE) -> str:
     """``text``, its middle left out where it is too long to be read."""
     half = length // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint for an unknown name: the known ones that it begins, or else the one that is spelled most like it."""
+    known = tuple(known)
+    longer = sorted(each for each in known if name and each.startswith(name))
+    if 1 < len(longer) <= 4:
+        return f"did you mean {', '.join(longer[:-1])} or {longer[-1]}?"
+    return f"did you mean {longer[0]}?" if len(longer) == 1 else did_you_mean(name, known)

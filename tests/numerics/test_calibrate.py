@@ -160,7 +160,9 @@ def test_fixed_amplitude_over_the_largest_code(name: str) -> None:
     assert params.zero_point is None
 
 
-@pytest.mark.parametrize(("name", "narrow", "levels"), [("int8", False, 255), ("int8", True, 254), ("uint4", False, 15)])
+@pytest.mark.parametrize(
+    ("name", "narrow", "levels"), [("int8", False, 255), ("int8", True, 254), ("uint4", False, 15)]
+)
 def test_a_fixed_asymmetric_range_runs_both_ways(name: str, narrow: bool, levels: int) -> None:
     scheme = OperandScheme(name, symmetric=False, calibration="fixed:2.5", narrow_range=narrow)
     params = _params(_normal(10), scheme)

@@ -89,7 +89,9 @@ def test_binary_and_ternary_zero() -> None:
     zeros = np.array([0.0, -0.0, 0.5, -0.5, 2**-149, -(2**-149)], dtype=np.float32)
     assert FORMATS["binary"].encode(zeros).tolist() == [1, 1, 1, -1, 1, -1]
     assert FORMATS["ternary"].encode(zeros).tolist() == [0, 0, 0, 0, 0, 0]
-    assert FORMATS["ternary"].encode(np.nextafter(np.float32([0.5, -0.5]), np.float32([1, -1]))).tolist() == [1, -1]
+    assert FORMATS["ternary"].encode(
+        np.nextafter(np.array([0.5, -0.5], np.float32), np.array([1, -1], np.float32))
+    ).tolist() == [1, -1]
 
 
 def test_nf4_is_made_of_normal_quantiles() -> None:
@@ -114,8 +116,14 @@ def test_emax(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "narrow", "limits"),
-    [("int8", False, (-128, 127)), ("int8", True, (-127, 127)), ("int4", False, (-8, 7)), ("int2", True, (-1, 1))]
-    + [("uint8", False, (0, 255)), ("uint3", False, (0, 7))],
+    [
+        ("int8", False, (-128, 127)),
+        ("int8", True, (-127, 127)),
+        ("int4", False, (-8, 7)),
+        ("int2", True, (-1, 1)),
+        ("uint8", False, (0, 255)),
+        ("uint3", False, (0, 7)),
+    ],
 )
 def test_limits(name: str, narrow: bool, limits: tuple[int, int]) -> None:
     assert FORMATS[name].limits(narrow) == limits

@@ -160,7 +160,7 @@ def test_any_array_is_taken_as_f32(layout: str) -> None:
     given = forms[layout]
     scheme = OperandScheme("int4", "per_group:3", symmetric=False)
     expected = fake_quantize(np.array(given, dtype=np.float32, order="C"), scheme)
-    assert np.array_equal(fake_quantize(given, scheme), expected)  # type: ignore[arg-type]
+    assert np.array_equal(fake_quantize(given, scheme), expected)
 
 
 def test_large_tensors_are_worked_on_in_parts() -> None:
@@ -235,7 +235,7 @@ def test_saturation(name: str, narrow: bool, inside: tuple[float, ...], outside:
     scheme = OperandScheme(name, narrow_range=narrow)
     for scale in (1.0, 0.25, 2.0**60):
         params = QuantParams(Scales(np.array([scale], np.float32)), None)
-        x = np.float32((*inside, *outside, 0.1)) * np.float32(scale)
+        x = np.array((*inside, *outside, 0.1), np.float32) * np.float32(scale)
         flags = saturated(x, quantize(x, scheme, params=params))
         assert flags.tolist() == [False, False, True, True, False]
 
