@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.backends.cpu import device as cpu
+from harness.backends.cpu.device import devices as cpu_devices
 from harness.device import Device
 from harness.errors import DeviceError, did_you_mean
 
@@ -20,7 +20,7 @@ class Backend:
 
 
 BACKENDS: dict[str, Backend] = {
-    row.name: row for row in (Backend("cpu", cpu.devices, "harness.backends.cpu.timing:time_launch"),)
+    row.name: row for row in (Backend("cpu", cpu_devices, "harness.backends.cpu.timing:time_launch"),)
 }
 """In order of preference, last resort last."""
 

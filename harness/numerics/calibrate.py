@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness.errors import NonFiniteError
 from harness.numerics.granularity import Tiling
 from harness.numerics.kl_search import kl_thresholds
-from harness.numerics.mse_search import minimise_mse, minimise_mse_affine
+from harness.numerics.mse_search import Nearest, minimise_mse, minimise_mse_affine
 from harness.numerics.scales import Scales, affine_scales, symmetric_scales
 from harness.numerics.scheme import OperandScheme
 
@@ -111,23 +111,13 @@ def _kl_amplitude(rows: Float32, levels: int, bins: int) -> Float32:
 def _refine(x: Float32, scheme: OperandScheme, tiling: Tiling, start: Scales) -> Scales:
     """Scales of least squared error. A two-level format keeps the global scale that minmax gives."""
     positive, negative = scheme.element.magnitudes(scheme.narrow_range)
-    whole = 1.0 if start.global_scale is None else start.global_scale
-    row = scheme.scales
-
-    def nearest(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-        stored = np.clip(row.nearest(np.clip(wanted / whole, row.minimum, row.maximum)), row.minimum, row.maximum)
-        return (stored * whole).astype(np.float32).astype(np.float64)
-
+    nearest = _nearest_scale(scheme, start)
     limits = iter(_in_block_order(start.scale, tiling))
 
     def search(rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         return (minimise_mse(rows, positive, negative, next(limits), nearest),)
 
-    scale = _map(tiling, x, search)[0].astype(np.float32)
-    if start.global_scale is None:
-        return Scales(scale)
-    block = row.nearest(scale.astype(np.float64) / whole).astype(np.float32)
-    return Scales(scale, block, start.global_scale)
+    return _stored(_map(tiling, x, search)[0].astype(np.float32), scheme, start)
 
 
 def _in_block_order(grid: NDArray[Any], tiling: Tiling) -> list[NDArray[np.float64]]:
@@ -149,11 +139,11 @@ def _asymmetric(x: Float32, scheme: OperandScheme, tiling: Tiling) -> QuantParam
     with np.errstate(over="ignore"):
         width = high - low
     if not np.isfinite(width).all():  # the difference of two large f32 may not fit one, their scale does
-        width = np.minimum(high.astype(np.float64) - low, np.finfo(np.float32).max).astype(np.float32)
+        width = high.astype(np.float64) - low
     scales = affine_scales(width, qmax - qmin, scheme.element, scheme.scales)
     zero_point = np.clip(np.rint(qmin - low / scales.scale), qmin, qmax).astype(np.int32)
     if scheme.calibrator.kind == "mse":
-        return _refine_affine(x, scheme, tiling, scales, qmin, qmax)
+        return _refine_affine(x, scheme, tiling, scales, 2 * np.maximum(-low.astype(np.float64), high))
     return QuantParams(scales, zero_point)
 
 
@@ -183,23 +173,40 @@ def _ranges(x: Float32, scheme: OperandScheme, tiling: Tiling) -> tuple[Float32,
 
 
 def _refine_affine(
-    x: Float32, scheme: OperandScheme, tiling: Tiling, start: Scales, qmin: int, qmax: int
+    x: Float32, scheme: OperandScheme, tiling: Tiling, start: Scales, widest: NDArray[np.float64]
 ) -> QuantParams:
-    row = scheme.scales
-    whole = 1.0 if start.global_scale is None else start.global_scale
+    """Scales and zero points of least squared error.
 
-    def nearest(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-        stored = np.clip(row.nearest(np.clip(wanted / whole, row.minimum, row.maximum)), row.minimum, row.maximum)
-        return (stored * whole).astype(np.float32).astype(np.float64)
-
-    limits = iter(_in_block_order(start.scale, tiling))
+    ``widest`` is 2·amax of each block. The search starts from the scale that the symmetric scheme would have: where a few
+    outliers make the error, scales coarser than minmax may meet them best.
+    """
+    qmin, qmax = scheme.element.limits(scheme.narrow_range)
+    nearest = _nearest_scale(scheme, start)
+    limit = nearest(np.maximum(start.scale, widest / (qmax - qmin - 1))).astype(np.float32)
+    limits = iter(_in_block_order(limit, tiling))
 
     def search(rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         fit = minimise_mse_affine(rows, qmin, qmax, next(limits), nearest)
         return fit.scale, fit.zero_point
 
     scale, zero_point = tiling.map_blocks(x, search, (np.float32(1), np.int32(0)))
+    return QuantParams(_stored(scale, scheme, start), zero_point)
+
+
+def _nearest_scale(scheme: OperandScheme, start: Scales) -> Nearest:
+    """Rounds effective scales to what the format can store, under the global scale of ``start``."""
+    row, whole = scheme.scales, start.global_scale or 1.0
+
+    def nearest(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+        stored = np.clip(row.nearest(np.clip(wanted / whole, row.minimum, row.maximum)), row.minimum, row.maximum)
+        return (stored * whole).astype(np.float32).astype(np.float64)
+
+    return nearest
+
+
+def _stored(scale: Float32, scheme: OperandScheme, start: Scales) -> Scales:
+    """Found scales with their two levels, where the format has two."""
     if start.global_scale is None:
-        return QuantParams(Scales(scale), zero_point)
-    block = row.nearest(scale.astype(np.float64) / whole).astype(np.float32)
-    return QuantParams(Scales(scale, block, start.global_scale), zero_point)
+        return Scales(scale)
+    block = scheme.scales.nearest(scale.astype(np.float64) / start.global_scale).astype(np.float32)
+    return Scales(scale, block, start.global_scale)

@@ -123,7 +123,7 @@ def _worst_block_sqnr(c: Comparison) -> float | None:
     """Blocks without signal and without error are exact; of all blocks the lowest figure counts."""
     if not c.count:
         return None
-    tiling = c.tiling if c.tiling is not None and c.tiling.blocks > 1 else _output_blocks(c.exact.shape)
+    tiling = c.tiling if c.tiling is not None else _output_blocks(c.exact.shape)
     signal = tiling.map_blocks(np.square(c.signal), lambda rows: (rows.sum(axis=1),), (0.0,))[0]
     noise = tiling.map_blocks(c.error_squared, lambda rows: (rows.sum(axis=1),), (0.0,))[0]
     with np.errstate(divide="ignore", invalid="ignore"):

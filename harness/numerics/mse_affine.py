@@ -45,7 +45,9 @@ def _best_of_group(u: Floats, first: Floats, counts: Ints, codes: CodeRange, gri
     ragged = Ragged.of(counts)
     x = u.ravel()[ragged.element]
     reached = np.abs(first).ravel()[ragged.element] + (ragged.step + 1)
-    order = ragged.order(np.abs(x) / (reached - 0.5))
+    at = np.abs(x) / (reached - 0.5)
+    order = ragged.order(at)
+    t = ragged.table(at)[order]
     a = ragged.table(np.abs(x))[order]
     code = ragged.table(np.copysign(reached, x))[order]
     b = np.maximum(2 * np.abs(code) - 1, 0.0)  # c^2 - (c - 1)^2, and nothing in empty cells
@@ -56,9 +58,10 @@ def _best_of_group(u: Floats, first: Floats, counts: Ints, codes: CodeRange, gri
         rows = slice(int(np.count_nonzero(choices > offset)))
         zero_point = window.first_zero[rows] + offset
         low, high = (codes.qmin - zero_point)[:, None], (codes.qmax - zero_point)[:, None]
-        inside = (code[rows] >= low) & (code[rows] <= high)
+        columns = slice(1 + np.count_nonzero(t[rows] >= window.floor_at(zero_point, codes)[:, None], axis=1).max())
+        inside = (code[rows, columns] >= low) & (code[rows, columns] <= high)
         begin = np.clip(first[rows], low, high)
-        a_steps, b_steps = a[rows] * inside, b[rows] * inside
+        a_steps, b_steps = a[rows, columns] * inside, b[rows, columns] * inside
         a_steps[:, 0] = row_dot(u[rows], begin)
         b_steps[:, 0] = row_dot(begin, begin)
         vertex = best_vertex(np.cumsum(a_steps, axis=1), np.cumsum(b_steps, axis=1), grid.rows(rows))

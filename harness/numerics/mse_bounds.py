@@ -82,6 +82,8 @@ class Window:
     floor: Floats
     first_zero: Ints
     last_zero: Ints
+    kept_top: Floats  # the amplitudes that the range must reach
+    kept_bottom: Floats
 
     @classmethod
     def of(cls, u: Floats, bound: Floats, codes: CodeRange, grid: Grid) -> Window:
@@ -99,10 +101,17 @@ class Window:
         first = np.maximum(codes.qmin + np.ceil(kept_bottom / grid.limit - SLACK), codes.qmax - np.rint(top / floor))
         last = np.clip(last, codes.qmin, codes.qmax)
         first = np.clip(first, codes.qmin, last)
-        return cls(floor, first.astype(np.int64), last.astype(np.int64))
+        return cls(floor, first.astype(np.int64), last.astype(np.int64), kept_top, kept_bottom)
 
     def rows(self, index: Index) -> Window:
-        return Window(self.floor[index], self.first_zero[index], self.last_zero[index])
+        kept = self.kept_top[index], self.kept_bottom[index]
+        return Window(self.floor[index], self.first_zero[index], self.last_zero[index], *kept)
+
+    def floor_at(self, zero_point: Ints, codes: CodeRange) -> Floats:
+        """The floor of the first blocks, as many as ``zero_point`` [m], if that is their zero point."""
+        rows = slice(len(zero_point))
+        above, below = np.maximum(codes.qmax - zero_point, 0.5), np.maximum(zero_point - codes.qmin, 0.5)
+        return np.maximum(self.kept_top[rows] / above, self.kept_bottom[rows] / below)
 
     def choices(self) -> Ints:
         """How many zero points each block has."""

@@ -123,16 +123,15 @@ def symmetric_scales(amplitude: Float32, element: ElementFormat, row: ScaleForma
     return _finish(amplitude, element.largest, element.emax, element, row)
 
 
-def affine_scales(width: Float32, levels: int, element: ElementFormat, row: ScaleFormat) -> Scales:
+def affine_scales(width: Float32 | Float64, levels: int, element: ElementFormat, row: ScaleFormat) -> Scales:
     """Scales that spread ``levels`` code steps over each block's range of ``width`` = max - min.
 
-    The floor rule of e8m0 is stated for amplitudes; a range of width w is treated as the amplitude w/2.
+    Widths are f32, or f64 where a difference of two f32 does not fit one. The floor rule of e8m0 is stated for amplitudes; a range of width w is treated as the amplitude w/2.
     """
     return _finish(width, float(levels), element.bits - 1, element, row)
 
 
-def _finish(extent: Float32, steps: float, exponent: int, element: ElementFormat, row: ScaleFormat) -> Scales:
-    extent = np.asarray(extent, dtype=np.float32)
+def _finish(extent: Float32 | Float64, steps: float, exponent: int, element: ElementFormat, row: ScaleFormat) -> Scales:
     zero = extent == 0
     if row.two_level:
         return _two_level(extent, zero, np.float32(steps), element)
@@ -145,7 +144,7 @@ def _finish(extent: Float32, steps: float, exponent: int, element: ElementFormat
     return Scales(scale.astype(np.float32))
 
 
-def _power_of_two(extent: Float32, steps: float, emax: int, round_up: bool) -> Float64:
+def _power_of_two(extent: Float32 | Float64, steps: float, emax: int, round_up: bool) -> Float64:
     """2^(floor(log2 extent) - emax), or 2^ceil(log2(extent / steps)); exact, since frexp is."""
     if not round_up:
         return power_of_two(np.frexp(extent.astype(np.float64))[1] - 1 - emax)
@@ -153,14 +152,14 @@ def _power_of_two(extent: Float32, steps: float, emax: int, round_up: bool) -> F
     return power_of_two(exponent - (mantissa == 0.5))
 
 
-def global_scale_of(extent: Float32, steps: float) -> np.float32:
+def global_scale_of(extent: Float32 | Float64, steps: float) -> np.float32:
     """The f32 scale above the e4m3 block scales: largest extent / (448 · steps); 1 for a tensor of zeros."""
-    top = np.float32(float(extent.max()) if extent.size else 0.0)
-    scale = top / np.float32(E4M3_MAX * steps)
+    top = extent.max() if extent.size else np.float32(0)
+    scale = np.float32(top / np.float32(E4M3_MAX * steps))
     return np.float32(max(float(scale), SMALLEST_NORMAL_F32)) if top > 0 else np.float32(1.0)
 
 
-def _two_level(extent: Float32, zero: NDArray[np.bool_], steps: np.float32, element: ElementFormat) -> Scales:
+def _two_level(extent: Float32 | Float64, zero: NDArray[np.bool_], steps: np.float32, element: ElementFormat) -> Scales:
     whole = global_scale_of(extent, float(steps))
     wanted = np.clip(extent / steps / whole, np.float32(E4M3_MIN), np.float32(E4M3_MAX))
     block = _nearest_e4m3(wanted.astype(np.float64)).astype(np.float32)

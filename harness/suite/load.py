@@ -17,7 +17,7 @@ from harness.suite.document import Document, document_of, read_document
 from harness.suite.fields import NO_FORMAT
 from harness.suite.model import AXES, axis_names, suite_model
 from harness.suite.problems import SHOWN_PROBLEMS, explain, together
-from harness.suite.shapes import Misfit, resolve_shapes
+from harness.suite.shapes import MAX_SHAPES, Misfit, resolve_shapes
 from harness.suite.sources import BASE_FOLDER
 from harness.suite.types import Axes, AxisValue, Include, Measure, Shape, Suite
 from harness.suite.wording import nearest, shown
@@ -91,6 +91,9 @@ class _Loader:
                 found.update(dict.fromkeys(resolve_shapes(self._op, entry, model.data, index)))
             except Misfit as error:
                 problems.append(str(self._document.error(error.location, str(error))))
+            if len(found) > MAX_SHAPES:
+                rule = f"a suite has at most {MAX_SHAPES} shapes (got more)"
+                raise self._document.error(("shapes", index), f"{rule}; split it into several suites")
         if problems:
             raise together(list(dict.fromkeys(problems))[:SHOWN_PROBLEMS], len(dict.fromkeys(problems)))
         return tuple(found)
@@ -119,8 +122,8 @@ class _Loader:
                 message = f"must match the name of a shape (got {shown(pattern)}); {nearest(pattern, names)}"
                 raise self._document.error((*location, "shape", position), message)
         axes = self._axes(entry)
-        if not axes and not patterns:
-            raise self._document.error(location, "needs at least one axis (got an empty mapping); add one or remove it")
+        if not axes and (location[0] == "include" or not patterns):
+            raise self._document.error(location, "needs at least one axis (got none); add one or remove the entry")
         if location[0] == "include":
             self._check_operands(dict(axes), location)
         return Include(axes, patterns)

@@ -21,7 +21,7 @@ from harness.suite.sources import CAPTURED
 from harness.suite.types import Shape
 
 MAX_ELEMENTS = 2**36
-MAX_SHAPES = 100_000
+MAX_SHAPES = 50_000
 MAX_AXES = 4
 Extents = tuple[int, ...]
 
@@ -157,7 +157,7 @@ class _Entry:
 
     def _check_count(self, *lists: list[int]) -> None:
         if (count := math.prod(map(len, lists))) > MAX_SHAPES:
-            rule = f"an entry stands for at most {MAX_SHAPES} shapes (got {count})"
+            rule = f"a suite has at most {MAX_SHAPES} shapes (got {count} in one entry)"
             raise Misfit(self._location, f"{rule}; shorten its lists")
 
 

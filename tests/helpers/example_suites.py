@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.device import Device
+from harness.numerics.scheme import OperandScheme
+from harness.plan import Case, plan
+from harness.suite import load_suite
 
 CPU = Device("cpu", "cpu", "test", "x86_64", 64 << 30, frozenset({"vnni"}))
 CUDA = Device("cuda:0", "cuda", "test", "sm_90", 64 << 30)
@@ -84,6 +87,22 @@ def tensor(**changes: Any) -> dict[str, Any]:
         "matrix": {"kernel": "reference", "format": "int8"},
         **changes,
     }
+
+
+def planned(suite: dict[str, Any], device: Device = CPU) -> tuple[Case, ...]:
+    """The suite's cases on the device."""
+    return plan(load_suite(suite), device)
+
+
+def cases_of(make: Any, *, kernel: Any = "reference", device: Device = CPU, more: Any = None, **axes: Any) -> Any:
+    """Cases of a suite whose matrix has these axes; __ stands for the dot. ``more`` replaces top-level keys."""
+    matrix = {"kernel": kernel, **{axis.replace("__", "."): values for axis, values in axes.items()}}
+    return planned(make(matrix=matrix, **(more or {})), device)
+
+
+def schemes_of(case: Case) -> tuple[OperandScheme | None, ...]:
+    """The operands' schemes, in the order of the roles."""
+    return tuple(operand.scheme for operand in case.operands)
 
 
 CARET = "‸"

@@ -146,3 +146,16 @@ def test_wrong_products_are_noticed():
     assert not FAMILY.judge(problem, Product(wrong, "f32")).conforms
     assert "shape" in FAMILY.judge(problem, Product(right[:2], "exact")).reason
 
+
+def test_worst_block_is_a_scale_block_or_128_of_a_row(tmp_path):
+    """A tensor whose second half is a hundred times smaller: one scale drowns it, a scale a group does not."""
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 256)).astype(np.float32)
+    values[:, 128:] /= 100
+    np.save(tmp_path / "x.npy", values)
+    shapes = [{"name": "x", "tensor": f"file:{tmp_path / 'x.npy'}"}]
+    matrix = {"kernel": "reference", "format": "int8", "granularity": ["per_tensor", "per_channel", "per_group:128"]}
+    frame = _run(tmp_path, "quantize", shapes, matrix).set_index("granularity")
+    worst = frame["worst_block_sqnr_db"]
+    assert worst["per_tensor"] < frame.loc["per_tensor", "sqnr_db"] - 20
+    assert worst["per_channel"] == frame.loc["per_channel", "sqnr_db"]
+    assert worst["per_group:128"] > 45

@@ -186,7 +186,6 @@ def test_without_scale_blocks_a_block_is_128_outputs_of_a_row() -> None:
     approximate[1, 299] = 2.0
     expected = pytest.approx(10 * math.log10(300 - 256))
     assert _worst(exact, approximate, None) == expected
-    assert _worst(exact, approximate, Granularity.parse("per_tensor").tiling((2, 300))) == expected
 
 
 def test_one_bad_block_among_many_shows() -> None:

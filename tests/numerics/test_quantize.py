@@ -12,6 +12,7 @@ from scalar_oracle import SCALAR_FORMATS, half_to_even, nearest_f32
 
 from harness.errors import NonFiniteError, SchemeError
 from harness.numerics.calibrate import QuantParams
+from harness.numerics.formats import FORMATS
 from harness.numerics.quantize import Quantized, dequantize, encode, fake_quantize, quantize, saturated, with_params
 from harness.numerics.scales import Scales
 from harness.numerics.scheme import OperandScheme
@@ -106,6 +107,23 @@ def test_codes_come_from_the_rounded_scale(name: str, scale_format: str) -> None
         code = oracle.code(float(quotient) if quotient else float(x[index]) * 0.0)
         assert quantized.codes[index] == code
         assert values[index] == float(nearest_f32(nearest_f32(oracle.value(code)) * exact))
+
+
+@pytest.mark.parametrize("name", ["int8", "int4", "fp8_e4m3", "fp4_e2m1", "nf4", "ternary"])
+def test_quotients_are_divided_not_multiplied_by_a_reciprocal(name: str) -> None:
+    """Values beside the ties of awkward scales, where x/s and x·(1/s) often give different codes."""
+    oracle, row = SCALAR_FORMATS[name], FORMATS[name]
+    rng = np.random.default_rng(31)
+    scale = rng.uniform(0.5, 1, (60, 1)).astype(np.float32)
+    middle = (row.values[:-1] + row.values[1:]) / 2
+    x = (rng.choice(middle, (60, 40)) * scale).astype(np.float32)
+    x = np.nextafter(x, x * rng.choice([0, 1, 2], x.shape).astype(np.float32))
+    params = QuantParams(Scales(scale), None)
+    codes = quantize(x, OperandScheme(name, "per_channel"), params=params).codes
+    for index in np.ndindex(x.shape):
+        quotient = nearest_f32(Fraction(float(x[index])) / Fraction(float(scale[index[0], 0])))
+        assert codes[index] == oracle.code(float(quotient))
+    assert (codes != row.encode(x * (np.float32(1) / scale))).any(), "the values must tell the two apart"
 
 
 def test_the_zero_point_is_added_after_rounding() -> None:

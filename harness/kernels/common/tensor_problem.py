@@ -93,7 +93,8 @@ def judge_values(problem: TensorProblem, values: NDArray[np.float32]) -> Verdict
 def tensor_accuracy(problem: TensorProblem, approximate: NDArray[np.float32]) -> Metrics:
     """All metrics of the dequantized values against the tensor, and the count of NaN and Inf in the tensor."""
     quantized = problem.quantized
-    comparison = Comparison(problem.values, approximate, saturated(problem.values, quantized), quantized.tiling)
+    tiling = None if quantized.scheme.blocks.kind == "per_tensor" else quantized.tiling
+    comparison = Comparison(problem.values, approximate, saturated(problem.values, quantized), tiling)
     return {
         **evaluate(comparison),
         "nan_count": int(np.count_nonzero(np.isnan(problem.values))),
