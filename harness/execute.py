@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends import BACKENDS
+from harness.case import Case
 from harness.device import Device
 from harness.kernels import kernel as kernel_row
 from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec, load_attribute
 from harness.kernels.tensors import Tensors
-from harness.plan import Case
 from harness.record import Outcome, Status
 
 

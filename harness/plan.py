@@ -11,49 +11,15 @@ import gc
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from harness.case import Case, Operand
 from harness.combinations import Combination, Variant, combinations
-from harness.data.source import DataSource
 from harness.device import Device
 from harness.kernels import kernel
 from harness.kernels.ops import OPS, Op
 from harness.kernels.spec import OperandPlan, Request
 from harness.numerics.scheme import OperandScheme
-from harness.suite.types import Measure, Shape, Suite
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """One tensor of a case; ``scheme`` None: not quantized (or of no matter to the kernel)."""
-
-    role: str
-    shape: tuple[int, ...]
-    source: DataSource
-    scheme: OperandScheme | None
-    channel_axis: int
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One row to be. ``case_id`` is a digest of what identifies the case, so that nights join on it; ``skip`` is the
-    reason why it is not run."""
-
-    case_id: str
-    name: str
-    suite: str
-    op: str
-    kernel: str
-    backend: str
-    scheme: str | None
-    shape: Shape
-    operands: tuple[Operand, ...]
-    seed: int
-    measure: Measure
-    reference_rows: int
-    skip: str | None
-    baseline: str | None
-    """``case_id`` of the baseline's case on the same shape (and, where it looks at it, scheme); its own if it is that."""
+from harness.suite.types import Shape, Suite
 
 
 def plan(suite: Suite, device: Device) -> tuple[Case, ...]:

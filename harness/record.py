@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from harness.case import Case
 from harness.environment import ENVIRONMENT
 from harness.kernels.family import Work
 from harness.kernels.ops import OPS, column_prefix
 from harness.numerics.metrics import METRICS
-from harness.plan import Case
 from harness.suite.model import AXES
 from harness.timing import Timing
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from harness.backends import find_device
+from harness.case import Case
 from harness.data.models import pull
 from harness.data.source import required_models
 from harness.derive import derive
@@ -18,7 +19,7 @@ from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import DataError, StoreError
 from harness.kernels import kernel as kernel_row
-from harness.plan import Case, plan
+from harness.plan import plan
 from harness.record import Outcome, Record, Row, Status
 from harness.select import select
 from harness.store import RunHeader, RunWriter, StoredRun, find_run, new_run_id, rows_to_frame
@@ -175,6 +176,9 @@ class _Run:
             self._measure(remaining)
         except KeyboardInterrupt:
             interrupted = True
+        except StoreError as error:
+            run_id, kept = self._writer.header.run_id, len(self._writer.rows)
+            raise StoreError(f"{error}; {kept} finished cases are kept, go on with --resume {run_id}") from None
         finally:
             self._watcher.end()
         rows = self._ordered(cases)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from harness.case import Case
 from harness.combinations import Patterns, axis_values, matches
 from harness.errors import HarnessError, did_you_mean
 from harness.kernels.ops import OPS
-from harness.plan import Case
 from harness.suite.model import axis_names
 from harness.suite.types import Suite
 

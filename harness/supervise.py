@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Self
 
 from harness.assignment import READY, Assignment
+from harness.case import Case
 from harness.device import Device
 from harness.errors import DeviceError
-from harness.plan import Case
 from harness.record import Outcome, Status
 
 _START_TIMEOUT_S = 120.0

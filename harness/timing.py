@@ -1,13 +1,24 @@
-"""What a timer reports, whatever the backend."""
+"""What a timer is asked and what it reports, whatever the backend."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How to time. ``l2`` and ``mode`` are part of a case's identity; the limits are not."""
+
+    l2: Literal["cold", "hot"] = "cold"
+    mode: Literal["burst", "steady"] = "burst"
+    min_samples: int = 50
+    max_time_s: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)

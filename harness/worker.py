@@ -16,11 +16,11 @@ import threading
 from multiprocessing.connection import Connection
 
 from harness.assignment import READY, Assignment
+from harness.case import Case
 from harness.device import Device
 from harness.errors import DataError, HarnessError
 from harness.execute import execute
 from harness.kernels.tensors import Tensors
-from harness.plan import Case
 from harness.record import Outcome, Status
 
 _PR_SET_PDEATHSIG = 1

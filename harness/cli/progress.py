@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from harness.case import Case
 from harness.cli.format import decibels, seconds
 from harness.device import Device
-from harness.plan import Case
 from harness.record import Outcome, Status
 from harness.runner import Watcher
 

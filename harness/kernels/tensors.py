@@ -14,7 +14,7 @@ from harness.data.source import load
 from harness.numerics.quantize import Quantized, quantize
 
 if TYPE_CHECKING:
-    from harness.plan import Case, Operand
+    from harness.case import Case, Operand
 
 Value = TypeVar("Value")
 _BUDGET_BYTES = 2 << 30

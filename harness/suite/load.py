@@ -19,8 +19,9 @@ from harness.suite.model import AXES, axis_names, suite_model
 from harness.suite.problems import SHOWN_PROBLEMS, explain, together
 from harness.suite.shapes import MAX_SHAPES, Misfit, resolve_shapes
 from harness.suite.sources import BASE_FOLDER
-from harness.suite.types import Axes, AxisValue, Include, Measure, Shape, Suite
+from harness.suite.types import Axes, AxisValue, Include, Shape, Suite
 from harness.suite.wording import nearest, shown
+from harness.timing import Measure
 
 MAX_CASES = 1_000_000
 """Combinations times shapes: what fits memory while they are planned, and more than a year of timing."""

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.data.source import DataSource
+from harness.timing import Measure
 
 AxisValue = str | bool
 Axes = tuple[tuple[str, tuple[AxisValue, ...]], ...]
 """Axis → values, in the order in which the suite lists them."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How to time. ``l2`` and ``mode`` are part of a case's identity; the limits are not."""
-
-    l2: Literal["cold", "hot"] = "cold"
-    mode: Literal["burst", "steady"] = "burst"
-    min_samples: int = 50
-    max_time_s: float = 2.0
 
 
 @dataclass(frozen=True)

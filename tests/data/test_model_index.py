@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.data import index
-from harness.data.build_index import build_index
+from harness.data.build_index import build_index, main
 from harness.data.index import TensorInfo, layer_names, tensor_info
 from harness.data.models import MODELS
 from harness.errors import DataError
@@ -27,7 +27,7 @@ def test_text_round_trips() -> None:
 
 def test_index_agrees_with_the_files(pulled: Callable[..., list[Path]]) -> None:
     pulled(*MODELS, "sample-images")
-    assert build_index() == index.read_index(), "run `python -m harness.data.index --write`"
+    assert build_index() == index.read_index(), "run `python -m harness.data.build_index --write`"
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_main_says_when_the_index_is_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model_index.json"
-    monkeypatch.setattr(index, "INDEX_PATH", path)
+    monkeypatch.setattr("harness.data.build_index.INDEX_PATH", path)
     monkeypatch.setattr("harness.data.build_index.build_index", lambda progress: {})
-    assert index.main([]) == 1 and "stale" in capsys.readouterr().out
-    assert index.main(["--write"]) == 0
-    assert index.main([]) == 0 and "up to date" in capsys.readouterr().out
+    assert main([]) == 1 and "stale" in capsys.readouterr().out
+    assert main(["--write"]) == 0
+    assert main([]) == 0 and "up to date" in capsys.readouterr().out

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.case import Case
 from harness.device import Device
 from harness.numerics.scheme import OperandScheme
-from harness.plan import Case, plan
+from harness.plan import plan
 from harness.suite import load_suite
 
 CPU = Device("cpu", "cpu", "test", "x86_64", 64 << 30, frozenset({"vnni"}))

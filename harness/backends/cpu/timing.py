@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.suite.types import Measure
-from harness.timing import Timing
+from harness.timing import Measure, Timing
 
 _WARM_UP_RUNS = 2
 _DEFAULT_CACHE_BYTES = 32 << 20

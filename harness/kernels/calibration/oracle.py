@@ -13,8 +13,8 @@ from harness.numerics.calibrate import QuantParams, calibrate
 from harness.numerics.quantize import dequantize, encode, with_params
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 
 class Calibrate:

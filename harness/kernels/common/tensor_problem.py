@@ -15,8 +15,8 @@ from harness.numerics.metrics import Comparison, evaluate
 from harness.numerics.quantize import Quantized, dequantize, encode, saturated
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 
 @dataclass(frozen=True, eq=False)

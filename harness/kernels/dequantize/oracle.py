@@ -20,8 +20,8 @@ from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 Values = NDArray[np.float32]
 

@@ -24,8 +24,8 @@ from harness.numerics.quantize import dequantize, encode
 from harness.numerics.scales import Scales
 
 if TYPE_CHECKING:
+    from harness.case import Case, Operand
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case, Operand
 
 Float64 = NDArray[np.float64]
 F32_ROUNDING = 2.0**-24

@@ -21,8 +21,8 @@ from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize, with_params
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize
 
 if TYPE_CHECKING:
+    from harness.case import Case
     from harness.kernels.tensors import Tensors
-    from harness.plan import Case
 
 _CHECKED = ("mse", "max_abs_error", "saturated_fraction")
 _TOLERANCE = 1e-9

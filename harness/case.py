@@ -1,0 +1,43 @@
+"""One row to be: what planning makes and everything after it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.data.source import DataSource
+from harness.numerics.scheme import OperandScheme
+from harness.suite.types import Shape
+from harness.timing import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One tensor of a case; ``scheme`` None: not quantized (or of no matter to the kernel)."""
+
+    role: str
+    shape: tuple[int, ...]
+    source: DataSource
+    scheme: OperandScheme | None
+    channel_axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row to be. ``case_id`` is a digest of what identifies the case, so that nights join on it; ``skip`` is the
+    reason why it is not run."""
+
+    case_id: str
+    name: str
+    suite: str
+    op: str
+    kernel: str
+    backend: str
+    scheme: str | None
+    shape: Shape
+    operands: tuple[Operand, ...]
+    seed: int
+    measure: Measure
+    reference_rows: int
+    skip: str | None
+    baseline: str | None
+    """``case_id`` of the baseline's case on the same shape (and, where it looks at it, scheme); its own if it is that."""
