@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 
 from harness.cli.console import table
 from harness.cli.format import decibels, ratio, seconds
@@ -49,8 +50,8 @@ def _show(console: Console, title: str, schemes: pd.DataFrame) -> None:
     made = table(f"{title} (medians over shapes)", *columns, right=columns[2:])
     for row in schemes.head(_SHOWN).to_dict("records"):
         made.add_row(
-            row["scheme"],
-            row["kernel"],
+            escape(row["scheme"]),
+            escape(row["kernel"]),
             decibels(row["sqnr_db"]),
             f"{row['bits_per_element']:.2f}",
             seconds(row["time_s"]),

@@ -1,0 +1,60 @@
+"""What the README says can be typed, is typed here (runs cut short)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+_INSTALLS = re.compile(r"pip install|pytest")
+
+
+def _commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    return [part for part in parts if part and not _INSTALLS.search(part)]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(ROOT / "suites", folder / "suites")
+    return folder
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def test_the_first_commands_are_install_and_run():
+    assert "pip install . && harness run suites/gemm.yaml" in README
+    assert "pip install '.[test]' && pytest" in README
+
+
+def test_commands(checkout):
+    commands = _commands()
+    assert any(command.startswith("harness run") for command in commands)
+    for command in commands:
+        words = shlex.split(command)
+        assert words[0] == "harness", command
+        # A whole run takes minutes; a resumed one keeps the selection of the run that it goes on with.
+        short = ["--limit", "2", "--offline"] if words[1] == "run" and "--resume" not in words else []
+        done = _run([sys.executable, "-m", "harness", *words[1:], *short], checkout)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_python_example(checkout):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = _run([sys.executable, "-c", example], checkout)
+    assert done.returncode == 0, done.stderr
+    assert "sqnr_db" in done.stdout
