@@ -16,6 +16,8 @@ from harness.errors import StoreError
 MARKER = "harness-report.json"
 _TOOL = "harness report"
 _INDEX = "index.html"
+_NOTES = frozenset({"README.md", ".gitignore", ".gitkeep"})
+"""Files about a folder rather than in it: they may lie beside a site, and are left alone."""
 
 
 def check_target(out: Path) -> None:
@@ -25,7 +27,7 @@ def check_target(out: Path) -> None:
         StoreError: ``out`` is a file, or a folder with contents that this tool did not write.
     """
     if out.is_dir():
-        if any(out.iterdir()) and not _is_site(out):
+        if any(path.name not in _NOTES for path in out.iterdir()) and not _is_site(out):
             raise StoreError(
                 f"{out}: a site is written to a new folder, an empty one, or over an earlier site "
                 f"(got a folder with other files and no {MARKER}); choose another folder or empty this one"
@@ -97,6 +99,8 @@ def _is_site(folder: Path) -> bool:
 
 def _files_of(target: Path) -> list[str]:
     """What the marker lists, restricted to plain paths inside the site: a marker is a file that anyone can edit."""
+    if not _is_site(target):
+        return []
     names = json.loads((target / MARKER).read_text(encoding="utf-8")).get("files", [])
     paths = [PurePosixPath(name) for name in names if isinstance(name, str)]
     inside = [path for path in paths if not path.is_absolute() and ".." not in path.parts and path.name]

@@ -123,3 +123,15 @@ def test_a_parent_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreError, match="could not be written"):
         install(tmp_path / "file" / "site", NEW)
+
+
+def test_a_folder_with_nothing_but_notes_about_it_takes_a_site(tmp_path: Path) -> None:
+    """As a checkout has them: dashboards/README.md, say."""
+    out = tmp_path / "dashboards"
+    out.mkdir()
+    (out / "README.md").write_text("mine")
+    install(out, {"index.html": "<p>1", "a/x.js": "1"})
+    install(out, {"index.html": "<p>2"})
+    assert (out / "README.md").read_text() == "mine"
+    assert (out / "index.html").read_text() == "<p>2"
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", MARKER, "index.html"]
