@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -60,12 +61,13 @@ class Supervisor:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the worker)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.worker", str(theirs.fileno())],
+                # -P: a folder named harness in the current one must not take this package's place
+                [sys.executable, "-P", "-m", "harness.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, _import_paths()))},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_paths())},
             )
         self._connection = ours
         try:
@@ -112,8 +114,13 @@ class Supervisor:
 
 
 def _import_paths() -> list[str]:
-    """This package's folder first, so that the worker runs the code that its parent runs."""
-    return [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    """What the parent imports from besides what every interpreter does, this package's folder first."""
+    installed = {Path(entry) for entry in (*site.getsitepackages(), site.getusersitepackages())}
+    own = [Path(__file__).resolve().parent.parent]
+    if "" in sys.path or str(Path.cwd()) in sys.path:
+        own.append(Path.cwd())
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [str(entry) for entry in own if entry not in installed] + [entry for entry in given if entry]
 
 
 def _kernel_oom_kills() -> int:

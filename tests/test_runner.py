@@ -49,7 +49,7 @@ def _workers() -> set[int]:
 
 def test_each_fault_has_its_status_and_the_run_goes_on(fault_suite, tmp_path):
     kernels = [kernel for fault in FAULTS for kernel in (fault, "good")]
-    frame = harness.run(fault_suite(*dict.fromkeys(kernels), shapes=1), out=tmp_path, case_timeout_s=3).set_index(
+    frame = harness.run(fault_suite(*dict.fromkeys(kernels), shapes=1), out=tmp_path, case_timeout_s=6).set_index(
         "kernel"
     )
     assert list(frame.index) == list(dict.fromkeys(kernels))
@@ -245,3 +245,10 @@ def test_non_finite_data_are_counted_and_said(tmp_path):
     assert list(frame["nan_count"]) == [1, 1]
     assert list(frame["inf_count"]) == [2, 2]
     assert frame["reason"].str.contains("1 NaN and 2 Inf").all()
+
+
+def test_a_folder_named_harness_does_not_take_the_package_s_place(fault_suite, tmp_path, monkeypatch):
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").write_text("raise ImportError('the wrong harness')")
+    monkeypatch.chdir(tmp_path)
+    assert list(harness.run(fault_suite("good"), out=tmp_path)["status"]) == ["ok"]
