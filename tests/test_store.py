@@ -115,12 +115,12 @@ def test_a_full_disk_loses_nothing(writer, tmp_path):
 
 
 def test_dev_full_is_explained(tmp_path, monkeypatch):
-    import harness.store
+    import harness.store.writer
 
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(harness.store.pq, "write_table", refuse)
+    monkeypatch.setattr(harness.store.writer.pq, "write_table", refuse)
     writer = RunWriter.create(tmp_path, _header(planned=1))
     writer.append(_row(0), [])
     with pytest.raises(StoreError, match="free space"):

@@ -1,0 +1,146 @@
+"""Writing a run: the journal while it goes on, parquet when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import StoreError
+from harness.record import ARROW_SCHEMA, Row
+from harness.store.files import JOURNAL_SUFFIX, METADATA_KEY, SAMPLES_SUFFIX, RunHeader, explained, read_journal
+from harness.store.find import StoredRun
+
+_SAMPLES_SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("case_id", pa.string()),
+        ("round", pa.int64()),
+        ("sample", pa.int64()),
+        ("time_s", pa.float64()),
+    ]
+)
+
+
+class RunWriter:
+    """The journal of one run, held exclusively. ``rows`` are the cases that are done."""
+
+    def __init__(
+        self, folder: Path, header: RunHeader, rows: list[Row], samples: dict[str, list[float]], file: IO[bytes]
+    ):
+        self.header = header
+        self.rows = rows
+        self._samples = samples
+        self._folder = folder
+        self._file = file
+
+    @property
+    def journal(self) -> Path:
+        return self._folder / f"{self.header.run_id}{JOURNAL_SUFFIX}"
+
+    @property
+    def parquet(self) -> Path:
+        return self._folder / f"{self.header.run_id}.parquet"
+
+    @classmethod
+    def create(cls, out: Path, header: RunHeader) -> RunWriter:
+        """Start a run below ``out``; raises StoreError where that cannot be written."""
+        folder = out / header.suite
+        path = folder / f"{header.run_id}{JOURNAL_SUFFIX}"
+        with explained(folder, "create the folder of results"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with explained(path, "start the journal"):
+            file = path.open("xb", buffering=0)
+        _lock(file, path)
+        writer = cls(folder, header, [], {}, file)
+        writer._write_line(header.text())
+        return writer
+
+    @classmethod
+    def resume(cls, run: StoredRun) -> RunWriter:
+        """Go on with an unfinished run: its rows are kept, a torn last line is cut off."""
+        path = run.folder / f"{run.header.run_id}{JOURNAL_SUFFIX}"
+        with explained(path, "open the journal"):
+            file = path.open("r+b", buffering=0)
+        _lock(file, path)
+        entries, length = read_journal(path)
+        with explained(path, "mend the journal"):
+            file.truncate(length)
+            file.seek(length)
+        rows = [entry["row"] for entry in entries]
+        samples = {entry["row"]["case_id"]: entry["samples"] for entry in entries}
+        return cls(run.folder, run.header, rows, samples, file)
+
+    def append(self, row: Row, samples: list[float]) -> None:
+        """One finished case. On disk (in the system's hands) when this returns."""
+        self._write_line(json.dumps({"row": row, "samples": samples}))
+        self.rows.append(row)
+        self._samples[row["case_id"]] = samples
+
+    def _write_line(self, line: str) -> None:
+        data = line.encode() + b"\n"
+        start = self._file.tell()
+        with explained(self.journal, "write results"):
+            try:
+                written = 0
+                while written < len(data):
+                    written += self._file.write(data[written:])
+            except OSError:
+                with contextlib.suppress(OSError):  # nothing half-written stays behind
+                    self._file.truncate(start)
+                    self._file.seek(start)
+                raise
+
+    def publish(self, rows: list[Row]) -> Path:
+        """Write ``rows`` as parquet with the samples beside it, by rename. The journal goes when all cases are in."""
+        metadata = {METADATA_KEY: self.header.text()}
+        samples = self.parquet.with_name(f"{self.header.run_id}{SAMPLES_SUFFIX}")
+        _write_parquet(samples, _samples_table(self.header.run_id, self._samples), metadata)
+        _write_parquet(self.parquet, pa.Table.from_pylist(rows, ARROW_SCHEMA), metadata)
+        if len(rows) >= self.header.planned:
+            with explained(self.journal, "remove the journal"):
+                self.journal.unlink()
+        return self.parquet
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreError(f"{path}: another process is writing this run; wait for it, or end it") from None
+    except OSError:
+        return  # a file system without locks: two writers of one run are then the user's to avoid
+
+
+def _samples_table(run_id: str, samples: dict[str, list[float]]) -> pa.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in _SAMPLES_SCHEMA.names}
+    for case_id, times in samples.items():
+        columns["run_id"] += [run_id] * len(times)
+        columns["case_id"] += [case_id] * len(times)
+        columns["round"] += [0] * len(times)
+        columns["sample"] += range(len(times))
+        columns["time_s"] += times
+    return pa.table(columns, schema=_SAMPLES_SCHEMA)
+
+
+def _write_parquet(path: Path, table: pa.Table, metadata: dict[bytes, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    merged = {**(table.schema.metadata or {}), **metadata}
+    with explained(path, "write results"):
+        try:
+            with temporary.open("wb") as file:
+                pq.write_table(table.replace_schema_metadata(merged), file, compression="zstd")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
