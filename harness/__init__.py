@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.options import DEFAULT_CASE_TIMEOUT_S, DEFAULT_OUT, RunOptions
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,9 +25,9 @@ def run(
     device: str = "auto",
     filters: Sequence[str] = (),
     limit: int | None = None,
-    out: str | Path = "results",
+    out: str | Path = DEFAULT_OUT,
     resume: str | None = None,
-    case_timeout_s: float = 300.0,
+    case_timeout_s: float = DEFAULT_CASE_TIMEOUT_S,
     offline: bool = False,
 ) -> pd.DataFrame:
     """Run a suite (a YAML file or a mapping of the same content) and return its records, one row a case.
@@ -34,7 +36,7 @@ def run(
     ``axis=pattern``; ``resume`` is a run id or ``last``. Raises SuiteError (a HarnessError) for a suite that is refused.
     Ctrl-C raises KeyboardInterrupt after the finished rows are published.
     """
-    from harness.runner import RunOptions, run_suite  # the command line starts faster without
+    from harness.runner import run_suite  # the command line starts faster without
 
     options = RunOptions(device, tuple(filters), limit, Path(out), resume, case_timeout_s, offline)
     result = run_suite(suite, options)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import DataError, StoreError
 from harness.kernels import kernel as kernel_row
+from harness.options import RunOptions
 from harness.plan import plan
 from harness.record import Outcome, Record, Row, Status
 from harness.select import select
@@ -26,39 +27,9 @@ from harness.store import RunHeader, RunWriter, StoredRun, find_run, new_run_id,
 from harness.suite import Suite, load_suite
 from harness.supervise import Supervisor
 
-DEFAULT_OUT = Path("results")
-DEFAULT_CASE_TIMEOUT_S = 300.0
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a user may ask of a run besides the suite."""
-
-    device: str = "auto"
-    filters: tuple[str, ...] = ()
-    limit: int | None = None
-    out: Path = DEFAULT_OUT
-    resume: str | None = None
-    case_timeout_s: float = DEFAULT_CASE_TIMEOUT_S
-    offline: bool = False
-
-
-class Watcher(Protocol):
-    """Told how a run goes on."""
-
-    def begin(self, device: Device, total: int, done: int) -> None: ...
-
-    def say(self, message: str) -> None: ...
-
-    def start(self, case: Case) -> None: ...
-
-    def finish(self, case: Case, outcome: Outcome) -> None: ...
-
-    def end(self) -> None: ...
-
-
-class Silent:
-    """A watcher that keeps quiet."""
+class Watcher:
+    """Told how a run goes on. By itself it keeps quiet."""
 
     def begin(self, device: Device, total: int, done: int) -> None: ...
 
@@ -94,7 +65,7 @@ def run_suite(
     Raises SuiteError for a suite that is refused, StoreError, DeviceError or HarnessError for what else the user can
     mend. Failures of cases are rows, not exceptions.
     """
-    watcher = watcher or Silent()
+    watcher = watcher or Watcher()
     suite = source if isinstance(source, Suite) else load_suite(source)
     device = find_device(options.device)
     stored = find_run(options.out, suite.name, options.resume) if options.resume else None
@@ -130,9 +101,7 @@ def _as_stored(options: RunOptions, stored: StoredRun) -> RunOptions:
                 f"--resume: a run keeps its selection (got {label} {asked}, run {kept.run_id} has {had}); "
                 f"leave {label} out, or start a new run"
             )
-    return RunOptions(
-        options.device, kept.filters, kept.limit, options.out, options.resume, options.case_timeout_s, options.offline
-    )
+    return replace(options, filters=kept.filters, limit=kept.limit)
 
 
 def _check_same_plan(kept: RunHeader, now: RunHeader) -> None:
@@ -153,12 +122,9 @@ def _plan_digest(cases: Sequence[Case]) -> str:
 
 
 def _already_complete(stored: StoredRun, device: Device, watcher: Watcher) -> RunResult:
-    import pyarrow.parquet as pq
-
-    path = stored.folder / f"{stored.header.run_id}.parquet"
     watcher.say(f"run {stored.header.run_id} is complete; nothing to resume")
-    rows = tuple(pq.read_table(path).to_pylist())
-    return RunResult(stored.header.run_id, stored.header.suite, device, path, rows, complete=True)
+    rows = tuple(stored.rows())
+    return RunResult(stored.header.run_id, stored.header.suite, device, stored.parquet, rows, complete=True)
 
 
 class _Run:

@@ -17,7 +17,8 @@ import yaml
 
 import harness
 from harness.errors import HarnessError, StoreError, SuiteError
-from harness.runner import RunOptions, run_suite
+from harness.options import RunOptions
+from harness.runner import run_suite
 from harness.store import read_results
 
 FAULTS = {

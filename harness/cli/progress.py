@@ -38,7 +38,7 @@ def describe_outcome(outcome: Outcome) -> str:
     return outcome.reason or ""
 
 
-class LineWatcher:
+class LineWatcher(Watcher):
     """One line a case that ran; skipped ones are counted at the end."""
 
     def __init__(self, console: Console) -> None:
@@ -56,19 +56,13 @@ class LineWatcher:
     def say(self, message: str) -> None:
         self._line(message)
 
-    def start(self, case: Case) -> None:
-        pass
-
     def finish(self, case: Case, outcome: Outcome) -> None:
         self._done += 1
         if outcome.status is not Status.SKIPPED:
             self._line(f"[{self._done}/{self._total}] {outcome.status}  {case.name}  {describe_outcome(outcome)}")
 
-    def end(self) -> None:
-        pass
 
-
-class LiveWatcher:
+class LiveWatcher(Watcher):
     """A bar with done/total, time left and the current case; failures scroll by above it."""
 
     def __init__(self, console: Console) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.console import errors, output
+from harness.options import DEFAULT_CASE_TIMEOUT_S, DEFAULT_OUT, RunOptions
+
+if TYPE_CHECKING:
+    from harness.runner import RunResult
 
 
 def run(
@@ -17,10 +22,12 @@ def run(
     filter_: Annotated[
         list[str] | None, typer.Option("--filter", help="axis=value, globs; repeat to add axes or values.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Folder of results.")] = DEFAULT_OUT,
     limit: Annotated[int | None, typer.Option(min=1, help="Run the first N cases that can run here.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN|last", help="Go on with an interrupted run.")] = None,
-    case_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds after which a case is ended.")] = 300.0,
+    case_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds after which a case is ended.")
+    ] = DEFAULT_CASE_TIMEOUT_S,
     offline: Annotated[
         bool, typer.Option("--offline", help="Download nothing; cases that need it are skipped.")
     ] = False,
@@ -38,7 +45,7 @@ def run(
     """
     from harness.cli.progress import watcher_for
     from harness.cli.summary import show_summary
-    from harness.runner import RunOptions, run_suite
+    from harness.runner import run_suite
 
     options = RunOptions(device, tuple(filter_ or ()), limit, out, resume, case_timeout, offline)
     result = run_suite(suite, options, watcher_for(errors))
@@ -47,7 +54,7 @@ def run(
     else:
         show_summary(result, output)
     if not result.complete:
-        where = "" if out == Path("results") else f" --out {out}"
+        where = "" if out == DEFAULT_OUT else f" --out {out}"
         errors.print(
             f"interrupted: {len(result.rows)} finished cases are kept; "
             f"go on with: harness run {suite}{where} --resume {result.run_id}",
@@ -57,13 +64,8 @@ def run(
         raise typer.Exit(1)
 
 
-def outcome_json(result: object) -> dict[str, object]:
-    """What ``--json`` prints: the run, counts by status, and the records (JSON has no infinity: null stands for it)."""
-    from collections import Counter
-
-    from harness.runner import RunResult
-
-    assert isinstance(result, RunResult)
+def outcome_json(result: RunResult) -> dict[str, object]:
+    """What ``--json`` prints: the run, counts by status, and the records."""
     return {
         "run_id": result.run_id,
         "suite": result.suite,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.source import load
-from harness.numerics.quantize import Quantized, quantize
+from harness.numerics.calibrate import calibrate
+from harness.numerics.quantize import Quantized, encode, quantize
 
 if TYPE_CHECKING:
     from harness.case import Case, Operand
@@ -26,6 +28,20 @@ class Prepared:
 
     values: NDArray[np.float32]
     quantized: Quantized | None
+
+    @property
+    def finite(self) -> NDArray[np.float32]:
+        """The values with 0 where NaN or Inf stood, as the oracle quantized them."""
+        if self.quantized is None or self.quantized.invalid is None:
+            return self.values
+        return np.where(self.quantized.invalid, np.float32(0), self.values)
+
+    def quantized_anew(self) -> Quantized:
+        """Codes by the definition, as a kernel has to make them: a dynamic range is found here too."""
+        q, values = self.quantized, self.finite
+        assert q is not None, "planned for a quantized operand"
+        params = calibrate(values, q.scheme, q.tiling) if q.scheme.range == "dynamic" else q.params
+        return dataclasses.replace(q, params=params, codes=encode(values, q.scheme, q.tiling, params))
 
 
 class Tensors:

@@ -112,25 +112,12 @@ def _refine(x: Float32, scheme: OperandScheme, tiling: Tiling, start: Scales) ->
     """Scales of least squared error. A two-level format keeps the global scale that minmax gives."""
     positive, negative = scheme.element.magnitudes(scheme.narrow_range)
     nearest = _nearest_scale(scheme, start)
-    limits = iter(_in_block_order(start.scale, tiling))
 
-    def search(rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        return (minimise_mse(rows, positive, negative, next(limits), nearest),)
+    def search(rows: NDArray[Any], limit: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+        return (minimise_mse(rows, positive, negative, limit, nearest),)
 
-    return _stored(_map(tiling, x, search)[0].astype(np.float32), scheme, start)
-
-
-def _in_block_order(grid: NDArray[Any], tiling: Tiling) -> list[NDArray[np.float64]]:
-    """The entries of ``grid`` in the order in which ``Tiling.map_blocks`` visits the blocks, one array a region."""
-    collected: list[NDArray[np.float64]] = []
-    expanded = np.broadcast_to(tiling.expand(grid), tiling.shape)
-
-    def collect(rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        collected.append(rows[:, 0].astype(np.float64))
-        return (rows[:, 0],)
-
-    _map(tiling, expanded, collect)
-    return collected
+    (scale,) = tiling.map_blocks(x, search, (np.float32(0),), start.scale.astype(np.float64))
+    return _stored(scale, scheme, start)
 
 
 def _asymmetric(x: Float32, scheme: OperandScheme, tiling: Tiling) -> QuantParams:
@@ -182,14 +169,13 @@ def _refine_affine(
     """
     qmin, qmax = scheme.element.limits(scheme.narrow_range)
     nearest = _nearest_scale(scheme, start)
-    limit = nearest(np.maximum(start.scale, widest / (qmax - qmin - 1))).astype(np.float32)
-    limits = iter(_in_block_order(limit, tiling))
+    limits = nearest(np.maximum(start.scale, widest / (qmax - qmin - 1)))
 
-    def search(rows: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-        fit = minimise_mse_affine(rows, qmin, qmax, next(limits), nearest)
+    def search(rows: NDArray[Any], limit: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+        fit = minimise_mse_affine(rows, qmin, qmax, limit, nearest)
         return fit.scale, fit.zero_point
 
-    scale, zero_point = tiling.map_blocks(x, search, (np.float32(1), np.int32(0)))
+    scale, zero_point = tiling.map_blocks(x, search, (np.float32(1), np.int32(0)), limits)
     return QuantParams(_stored(scale, scheme, start), zero_point)
 
 

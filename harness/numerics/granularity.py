@@ -137,11 +137,16 @@ class Tiling:
             yield slices, grids, counts, extents
 
     def map_blocks(
-        self, x: NDArray[Any], function: Callable[[NDArray[Any]], tuple[NDArray[Any], ...]], empty: tuple[Any, ...]
+        self,
+        x: NDArray[Any],
+        function: Callable[..., tuple[NDArray[Any], ...]],
+        empty: tuple[Any, ...],
+        *parameters: NDArray[Any],
     ) -> tuple[NDArray[Any], ...]:
         """Apply ``function`` to every block of ``x``.
 
         ``function`` takes blocks as rows ``[N, E]`` and returns arrays of length N; those come back as grids.
+        ``parameters`` are grids too: ``function`` gets their entries for its blocks, ``[N]`` each, after the blocks.
         ``empty`` gives dtype and value where no element is: one scalar for each array.
         """
         results = tuple(np.full(self.grid, fill) for fill in empty)
@@ -151,7 +156,9 @@ class Tiling:
             split = part.reshape([n for pair in zip(counts, extents, strict=True) for n in pair])
             order = [2 * axis for axis in range(axes)] + [2 * axis + 1 for axis in range(axes)]
             rows = split.transpose(order).reshape(math.prod(counts), math.prod(extents))
-            for target, values in zip(results, function(rows), strict=True):
+            for target, values in zip(
+                results, function(rows, *(grid[grids].ravel() for grid in parameters)), strict=True
+            ):
                 target[grids] = values.reshape(counts)
         return results
 

@@ -13,6 +13,7 @@ from harness.report.display import for_plotly, number, shortened
 from harness.report.points import (
     NAME_LENGTH,
     SCHEMES,
+    SQNR_TITLE,
     Front,
     at_most,
     decibel_lane,
@@ -24,7 +25,6 @@ from harness.report.points import (
 from harness.report.style import NEUTRAL, PALETTE, Look, axis, category_axis, look, plot
 from harness.report.tidy import natural_key, present
 
-SQNR_TITLE = "SQNR (dB), higher is better"
 BAR_LIMIT = 40
 
 # From one scale for everything to many small blocks; names not listed follow in natural order.

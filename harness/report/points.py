@@ -19,6 +19,7 @@ from harness.report.pareto import pareto_front
 from harness.report.style import NEUTRAL, OTHERS, Look, axis, look
 from harness.report.tidy import natural_key
 
+SQNR_TITLE = "SQNR (dB), higher is better"
 POINT_LIMIT = 5000
 NEARLY_EXACT_DB = 100.0  # no format of 8 bits or fewer comes near; products in f32 lie above
 LEGEND_LIMIT = 40

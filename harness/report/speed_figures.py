@@ -10,6 +10,7 @@ from harness.report.display import for_plotly
 from harness.report.points import (
     KERNELS,
     SCHEMES,
+    SQNR_TITLE,
     Front,
     Spread,
     at_most,
@@ -22,7 +23,6 @@ from harness.report.points import (
 from harness.report.style import axis, category_axis, log_axis, plot
 from harness.report.tidy import natural_key, present
 
-SQNR_TITLE = "SQNR (dB), higher is better"
 SPEEDUP_TITLE = "Speed-up over the baseline (×), higher is better"
 TIME_TITLE = "Time per call (s), shorter is better"
 SHAPE_LIMIT = 60

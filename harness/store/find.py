@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import StoreError
+from harness.record import Row
 from harness.store.files import JOURNAL_SUFFIX, METADATA_KEY, SAMPLES_SUFFIX, RunHeader, journal_header, read_table
 
 
@@ -17,6 +18,15 @@ class StoredRun:
     folder: Path
     header: RunHeader
     finished: bool
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder / f"{self.header.run_id}.parquet"
+
+    def rows(self) -> list[Row]:
+        """The records of a finished run."""
+        rows: list[Row] = read_table(self.parquet).to_pylist()
+        return rows
 
 
 def find_run(out: Path, suite: str, wanted: str) -> StoredRun | None:

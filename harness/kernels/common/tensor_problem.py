@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from harness.errors import SchemeError
 from harness.kernels.family import Metrics, Verdict, Work
-from harness.numerics.calibrate import calibrate
+from harness.kernels.tensors import Prepared
 from harness.numerics.metrics import Comparison, evaluate
-from harness.numerics.quantize import Quantized, dequantize, encode, saturated
+from harness.numerics.quantize import Quantized, dequantize, saturated
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -28,11 +28,13 @@ class TensorProblem:
     bits_per_element: float
 
     @property
+    def prepared(self) -> Prepared:
+        return Prepared(self.values, self.quantized)
+
+    @property
     def finite(self) -> NDArray[np.float32]:
         """The values with 0 where NaN or Inf stood, as the oracle quantized them."""
-        if self.quantized.invalid is None:
-            return self.values
-        return np.where(self.quantized.invalid, np.float32(0), self.values)
+        return self.prepared.finite
 
     @property
     def stored_bytes(self) -> int:
@@ -49,28 +51,16 @@ def tensor_problem(case: Case, tensors: Tensors) -> TensorProblem:
     return TensorProblem(prepared.values, prepared.quantized, bits)
 
 
-def oracle_codes(problem: TensorProblem) -> NDArray[Any]:
-    """Codes by the definition; a dynamic range is found here, since that is part of the work."""
-    q, values = problem.quantized, problem.finite
-    params = calibrate(values, q.scheme, q.tiling) if q.scheme.range == "dynamic" else q.params
-    return encode(values, q.scheme, q.tiling, params)
-
-
 def judge_codes(problem: TensorProblem, codes: NDArray[Any]) -> Verdict:
     """Every code exact (positions of NaN and Inf aside, which have no valid code)."""
     expected = problem.quantized.codes
     if codes.shape != expected.shape:
         return Verdict(f"output has shape {codes.shape}, expected {expected.shape}")
-    wrong = codes.view(np.uint8) != expected.view(np.uint8)
-    if problem.quantized.invalid is not None:
-        wrong &= ~problem.quantized.invalid
-    count = int(np.count_nonzero(wrong))
-    if count == 0:
+    wrong = _where_wrong(problem, codes.view(np.uint8) != expected.view(np.uint8))
+    if wrong is None:
         return Verdict(mismatches=0)
-    first = tuple(int(index) for index in np.argwhere(wrong)[0])
-    return Verdict(
-        f"{count} of {codes.size} codes differ, the first at {first}: {codes[first]} for {expected[first]}", count
-    )
+    told = f"codes differ, the first at {wrong.first}: {codes[wrong.first]} for {expected[wrong.first]}"
+    return Verdict(f"{wrong.count} of {codes.size} {told}", wrong.count)
 
 
 def judge_values(problem: TensorProblem, values: NDArray[np.float32]) -> Verdict:
@@ -78,16 +68,25 @@ def judge_values(problem: TensorProblem, values: NDArray[np.float32]) -> Verdict
     expected = dequantize(problem.quantized)
     if values.shape != expected.shape:
         return Verdict(f"output has shape {values.shape}, expected {expected.shape}")
-    wrong = values != expected
-    if problem.quantized.invalid is not None:
-        wrong &= ~problem.quantized.invalid
-    count = int(np.count_nonzero(wrong))
-    if count == 0:
+    wrong = _where_wrong(problem, values != expected)
+    if wrong is None:
         return Verdict()
-    first = tuple(int(index) for index in np.argwhere(wrong)[0])
-    return Verdict(
-        f"{count} of {values.size} values differ, the first at {first}: {values[first]!r} for {expected[first]!r}"
-    )
+    told = f"values differ, the first at {wrong.first}: {values[wrong.first]!r} for {expected[wrong.first]!r}"
+    return Verdict(f"{wrong.count} of {values.size} {told}")
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    count: int
+    first: tuple[int, ...]
+
+
+def _where_wrong(problem: TensorProblem, differs: NDArray[np.bool_]) -> _Wrong | None:
+    """How many positions differ and the first of them, those of NaN and Inf aside; None where none does."""
+    if problem.quantized.invalid is not None:
+        differs = differs & ~problem.quantized.invalid
+    count = int(np.count_nonzero(differs))
+    return _Wrong(count, tuple(int(index) for index in np.argwhere(differs)[0])) if count else None
 
 
 def tensor_accuracy(problem: TensorProblem, approximate: NDArray[np.float32]) -> Metrics:
@@ -110,6 +109,6 @@ def restore_invalid(problem: TensorProblem, values: NDArray[np.float32]) -> NDAr
     return np.where(problem.quantized.invalid, np.float32(np.nan), values)
 
 
-def read_write_work(problem: TensorProblem, *, floats: int) -> Work:
-    """Floor of reading or writing the f32 tensor ``floats`` times, and its stored form once."""
-    return Work(problem.values.size * 4 * floats + problem.stored_bytes, 0)
+def read_write_work(problem: TensorProblem) -> Work:
+    """Floor of moving the f32 tensor once, and its stored form once."""
+    return Work(problem.values.size * 4 + problem.stored_bytes, 0)

@@ -39,7 +39,7 @@ class Dequantize:
         return tensor_accuracy(problem, restore_invalid(problem, output))
 
     def work(self, problem: TensorProblem) -> Work:
-        return read_write_work(problem, floats=1)
+        return read_write_work(problem)
 
 
 def _values(problem: TensorProblem) -> Values:

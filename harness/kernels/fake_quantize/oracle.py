@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.common.tensor_problem import TensorProblem, oracle_codes
+from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.dequantize.oracle import Dequantize, Values
 from harness.kernels.family import Work
-from harness.numerics.quantize import dequantize, with_params
+from harness.numerics.quantize import dequantize
 
 
 class FakeQuantize(Dequantize):
@@ -17,7 +17,7 @@ class FakeQuantize(Dequantize):
 
 
 def _values(problem: TensorProblem) -> Values:
-    return dequantize(with_params(problem.quantized, oracle_codes(problem)))
+    return dequantize(problem.prepared.quantized_anew())
 
 
 REFERENCE = oracle_kernel(_values)

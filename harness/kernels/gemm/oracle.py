@@ -9,6 +9,7 @@ accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²�
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,9 +19,8 @@ from numpy.typing import NDArray
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.kernels.tensors import Prepared
-from harness.numerics.calibrate import calibrate
 from harness.numerics.metrics import Comparison, decibel, evaluate
-from harness.numerics.quantize import dequantize, encode
+from harness.numerics.quantize import dequantize
 from harness.numerics.scales import Scales
 
 if TYPE_CHECKING:
@@ -80,6 +80,20 @@ class GemmProblem:
     def k(self) -> int:
         return int(self.weight.values.shape[1])
 
+    @property
+    def exact_bound(self) -> Float64:
+        """Of exact sums times their scales."""
+        return 4 * F32_ROUNDING * np.abs(self.expected)
+
+    @functools.cached_property
+    def f32_bound(self) -> Float64:
+        """Of sums in f32, in any order. Another product: made once, though outputs are judged before and after timing."""
+        activation = np.abs(real_values(self.activation, self.rows)).astype(np.float32)
+        weight = np.abs(real_values(self.weight)).astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            magnitude = (activation @ weight.T).astype(np.float64)
+        return (self.k + 4) * F32_ROUNDING * magnitude * 1.001  # the magnitudes are themselves summed in f32
+
 
 class Gemm:
     """activation [m, k] · weight [n, k] transposed."""
@@ -125,7 +139,7 @@ class Gemm:
         if output.requantized is not None:
             return _judge_codes(problem, output.requantized)
         error = np.abs(values[problem.rows].astype(np.float64) - problem.expected)
-        bound = _bound(problem, output.sums)
+        bound = problem.exact_bound if output.sums == "exact" else problem.f32_bound
         finite = np.isfinite(problem.expected)
         wrong = finite & ~(error <= bound)
         if not wrong.any():
@@ -220,16 +234,6 @@ def _bits(operand: Operand) -> float:
     return operand.scheme.bits_per_element(operand.shape, operand.channel_axis)
 
 
-def _bound(problem: GemmProblem, sums: str) -> Float64:
-    if sums == "exact":
-        return 4 * F32_ROUNDING * np.abs(problem.expected)
-    activation = np.abs(real_values(problem.activation, problem.rows)).astype(np.float32)
-    weight = np.abs(real_values(problem.weight)).astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        magnitude = (activation @ weight.T).astype(np.float64)
-    return (problem.k + 4) * F32_ROUNDING * magnitude * 1.001  # the magnitudes are themselves summed in f32
-
-
 def _judge_codes(problem: GemmProblem, output: OutputCodes) -> Verdict:
     """Within one code of the oracle's: combining the scales moves a result near a tie to the other side."""
     wanted = np.rint(problem.expected / output.scale) + output.zero_point
@@ -246,10 +250,7 @@ def _product(problem: GemmProblem) -> Product:
     activation = problem.activation
     q = activation.quantized
     if q is not None and q.scheme.range == "dynamic":  # finding the range is part of the work
-        finite = activation.values if q.invalid is None else np.where(q.invalid, np.float32(0), activation.values)
-        params = calibrate(finite, q.scheme, q.tiling)
-        q = dataclasses.replace(q, params=params, codes=encode(finite, q.scheme, q.tiling, params))
-        activation = Prepared(activation.values, q)
+        activation = Prepared(activation.values, activation.quantized_anew())
     return Product(quantized_product(activation, problem.weight), "exact")
 
 

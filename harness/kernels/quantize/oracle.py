@@ -12,7 +12,6 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import (
     TensorProblem,
     judge_codes,
-    oracle_codes,
     read_write_work,
     tensor_accuracy,
     tensor_problem,
@@ -54,11 +53,11 @@ class Quantize:
         return tensor_accuracy(problem, dequantize(with_params(problem.quantized, output.codes)))
 
     def work(self, problem: TensorProblem) -> Work:
-        return read_write_work(problem, floats=1)
+        return read_write_work(problem)
 
 
 def _codes(problem: TensorProblem) -> Codes:
-    return Codes(oracle_codes(problem))
+    return Codes(problem.prepared.quantized_anew().codes)
 
 
 REFERENCE = oracle_kernel(_codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem
+from harness.kernels.common.tensor_problem import TensorProblem, read_write_work, tensor_accuracy, tensor_problem
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize
 
@@ -39,7 +39,7 @@ class Statistics:
         return output
 
     def work(self, problem: TensorProblem) -> Work:
-        return Work(4 * problem.values.size + problem.stored_bytes, 0)
+        return read_write_work(problem)
 
 
 def _figures(problem: TensorProblem) -> Metrics:
