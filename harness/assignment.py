@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.device import Device
+from harness.record import Outcome
 
 READY = "ready"
 """A worker's answer to its assignment."""
@@ -17,3 +18,12 @@ class Assignment:
     device: Device
     offline: bool
     parent: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """What a worker answers to a case. ``fit`` is False where the case left the worker unable to go on: a CUDA context
+    does not survive an illegal access. Such a worker ends, and the next case gets a new one."""
+
+    outcome: Outcome
+    fit: bool = True

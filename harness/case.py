@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.data.source import DataSource
+from harness.kernels.spec import OperandPlan, Request
 from harness.numerics.scheme import OperandScheme
 from harness.suite.types import Shape
 from harness.timing import Measure
@@ -19,6 +20,12 @@ class Operand:
     source: DataSource
     scheme: OperandScheme | None
     channel_axis: int
+    dtype: str = "f32"
+
+
+def request_of(operands: tuple[Operand, ...]) -> Request:
+    """The operands as kernels are asked about them."""
+    return {each.role: OperandPlan(each.shape, each.scheme, each.channel_axis, each.dtype) for each in operands}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from harness.record import Row
 
-_SAME_PROBLEM = ("op", "shape_name", "data", "m", "n", "k", "rows", "cols")
+_SAME_PROBLEM = ("op", "shape_name", "data", "m", "n", "k", "rows", "cols", "dtype")
 
 
 def derive(rows: Iterable[Row]) -> list[Row]:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backends.cpu.device import cores
+from harness.backends.cpu.device import devices as cpu_devices
+from harness.backends.cuda.probe import driver
 from harness.device import Device
+from harness.errors import CompileError
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,27 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def cuda_driver(device: Device) -> str | None:
+    """``13.0``; None on other devices."""
+    found = driver() if device.backend == "cuda" else None
+    return found.spelled if found is not None else None
+
+
+def nvrtc(device: Device) -> str | None:
+    """``13.0``; None on other devices, and where there is none."""
+    if device.backend != "cuda":
+        return None
+    from harness.backends.cuda.compiler import nvrtc_version
+
+    try:
+        return ".".join(map(str, nvrtc_version()))
+    except CompileError:
+        return None
+
+
 ENVIRONMENT: tuple[EnvironmentColumn, ...] = (
     EnvironmentColumn("gpu", "GPU model", lambda device: device.model if device.backend == "cuda" else None),
-    EnvironmentColumn(
-        "cpu", "CPU model", lambda device: device.model if device.backend == "cpu" else platform.processor()
-    ),
+    EnvironmentColumn("cpu", "CPU model", lambda device: cpu_devices()[0].model),
     EnvironmentColumn("architecture", "instruction set architecture", lambda device: device.architecture),
     EnvironmentColumn(
         "cpu_features", "instruction sets that matter here", lambda device: " ".join(sorted(device.features))
@@ -71,6 +90,10 @@ ENVIRONMENT: tuple[EnvironmentColumn, ...] = (
     EnvironmentColumn("harness_version", "this package", _package("quantization-harness")),
     EnvironmentColumn("numpy_version", "NumPy", _package("numpy")),
     EnvironmentColumn("onnxruntime_version", "onnxruntime", _package("onnxruntime")),
+    EnvironmentColumn("cuda_driver", "CUDA version that the driver supports", lambda device: cuda_driver(device)),
+    EnvironmentColumn("nvrtc_version", "NVRTC that compiles the kernels", lambda device: nvrtc(device)),
+    EnvironmentColumn("cuda_core_version", "cuda.core", _package("cuda-core")),
+    EnvironmentColumn("cupy_version", "cupy", lambda device: version_of("cupy-cuda13x") or version_of("cupy-cuda12x")),
     EnvironmentColumn("git_commit", "commit of the checkout, + where changed", lambda device: git_commit()),
 )
 

@@ -33,6 +33,10 @@ class DeviceError(HarnessError):
     """A device that is absent, or that this installation cannot drive."""
 
 
+class CompileError(HarnessError):
+    """A kernel that does not compile, or a compiler that is not there. Holds the compiler's log."""
+
+
 class StoreError(HarnessError):
     """Results that cannot be written or read."""
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends import BACKENDS
+from harness.backends.cuda.source import digest
 from harness.case import Case
 from harness.device import Device
 from harness.kernels import kernel as kernel_row
 from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec, load_attribute
+from harness.kernels.specialisation import SOURCE_ROOT
 from harness.kernels.tensors import Tensors
 from harness.record import Outcome, Status
 
@@ -33,10 +35,14 @@ def execute(case: Case, device: Device, tensors: Tensors) -> Outcome:
     kernel.launch()
     output = kernel.output()
     verdict = family.judge(problem, output)
-    metrics = {**family.accuracy(problem, output), "code_mismatches": verdict.mismatches}
+    metrics = {
+        **family.accuracy(problem, output),
+        "code_mismatches": verdict.mismatches,
+        "bound_used": verdict.bound_used,
+    }
     common: dict[str, Any] = {
         "metrics": metrics,
-        "work": family.work(problem),
+        "work": family.work(problem, output),
         "prepare_s": prepare_s,
         "kernel_digest": source_digest(spec),
         "started_at": started_at,
@@ -44,12 +50,18 @@ def execute(case: Case, device: Device, tensors: Tensors) -> Outcome:
     if not verdict.conforms:
         return Outcome(Status.INACCURATE, verdict.reason, **common)
 
-    timer: Any = load_attribute(BACKENDS[device.backend].timer)
-    timing = timer(kernel.launch, case.measure, max_samples=spec.max_samples)
+    timer: Any = load_attribute(BACKENDS[case.backend].timer)
+    timing = timer(kernel, case.measure, max_samples=spec.max_samples)
     after = family.judge(problem, kernel.output())
     if not after.conforms:
         return Outcome(Status.INACCURATE, f"after timing: {after.reason}", **common)
-    return Outcome(Status.OK, _remark(metrics), timing=timing, **common)
+    return Outcome(Status.OK, _remark(metrics), timing=timing, peak_bytes_per_s=_memory_peak(case, device), **common)
+
+
+def _memory_peak(case: Case, device: Device) -> float | None:
+    """Of ops whose floor is bytes, where the backend can measure it."""
+    measure = BACKENDS[case.backend].copy_bandwidth
+    return load_attribute(measure)(device) if measure and OPS[case.op].one_tensor else None
 
 
 def _remark(metrics: dict[str, Any]) -> str | None:
@@ -60,7 +72,10 @@ def _remark(metrics: dict[str, Any]) -> str | None:
 
 @functools.cache
 def source_digest(spec: KernelSpec) -> str | None:
-    """Digest of the source file that holds the kernel's class."""
+    """Digest of what the kernel computes with: its CUDA source with includes, comments stripped; else the Python file
+    that holds its class."""
+    if spec.cuda is not None:
+        return digest(SOURCE_ROOT / spec.cuda.file)
     found = importlib.util.find_spec(spec.entry.partition(":")[0])
     if found is None or found.origin is None:
         return None

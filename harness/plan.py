@@ -12,14 +12,17 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
-from harness.case import Case, Operand
+from harness.case import Case, Operand, request_of
 from harness.combinations import Combination, Variant, combinations
 from harness.device import Device
 from harness.kernels import kernel
 from harness.kernels.ops import OPS, Op
-from harness.kernels.spec import OperandPlan, Request
+from harness.kernels.spec import Request
 from harness.numerics.scheme import OperandScheme
 from harness.suite.types import Shape, Suite
+
+_GPU_REFERENCE_OUTPUTS = 1 << 25
+"""Outputs of a product that are checked where a GPU makes the reference: the host compares them, in float64."""
 
 
 def plan(suite: Suite, device: Device) -> tuple[Case, ...]:
@@ -48,10 +51,9 @@ class _OnShape:
 
     def __init__(self, shape: Shape, suite: Suite, op: Op, device: Device) -> None:
         self._shape, self._suite, self._op, self._device = shape, suite, op, device
-        extents = "x".join(map(str, shape.extents))
         data = ";".join(f"{role}={source.label}" for role, source in shape.sources)
         measure = suite.measure
-        self._label = f"{shape.name}[{extents}]"
+        self._label = shape.label
         self._head = f"{suite.name}\n{op.name}\n{suite.seed}\n{measure.l2}\n{measure.mode}\n"
         self._tail = f"\n{self._label}\n{shape.channel_axis}\n{data}"
         self._shapes = op.operand_shapes(shape.extents)
@@ -87,13 +89,13 @@ class _OnShape:
             suite=suite.name,
             op=self._op.name,
             kernel=spec.name,
-            backend=spec.backend or self._device.backend,
+            backend=spec.backend or "cpu",  # what runs anywhere is NumPy
             scheme=variant.label,
             shape=self._shape,
             operands=self._operands_of(variant),
             seed=suite.seed,
             measure=suite.measure,
-            reference_rows=suite.reference_rows,
+            reference_rows=self._reference_rows(),
             skip=self._problem(variant),
             baseline=baseline,
         )
@@ -102,7 +104,7 @@ class _OnShape:
         found = self._operands.get(variant.number)
         if found is None:
             found = self._operands[variant.number] = tuple(
-                Operand(role, self._shapes[role], self._sources[role], scheme, self._axis_of(role))
+                Operand(role, self._shapes[role], self._sources[role], scheme, self._axis_of(role), self._shape.dtype)
                 for role, scheme in zip(self._op.roles, variant.schemes, strict=True)
             )
         return found
@@ -121,7 +123,7 @@ class _OnShape:
         request = self._requests.get(variant.number)
         if request is None:
             request = self._requests[variant.number] = self._request(self._operands_of(variant))
-        return request if isinstance(request, str) else spec.supports(request, self._device)
+        return request if isinstance(request, str) else spec.problem(request, self._device)
 
     def _request(self, operands: tuple[Operand, ...]) -> Request | str:
         """What kernels are asked for, or why no kernel can do it."""
@@ -130,7 +132,7 @@ class _OnShape:
                 return reason if operand.role == "tensor" else f"{operand.role}: {reason}"
         if self._too_large is not None:
             return self._too_large
-        return {each.role: OperandPlan(each.shape, each.scheme, each.channel_axis) for each in operands}
+        return request_of(operands)
 
     def _scheme_problem(self, operand: Operand) -> str | None:
         if operand.scheme is None:
@@ -139,6 +141,12 @@ class _OnShape:
         if known not in self._scheme_problems:
             self._scheme_problems[known] = operand.scheme.problem(operand.shape, operand.channel_axis)
         return self._scheme_problems[known]
+
+    def _reference_rows(self) -> int:
+        """How many rows of a product are checked: all that a GPU's memory takes easily, on a CPU what the suite allows."""
+        if self._op.one_tensor or self._device.backend == "cpu":
+            return self._suite.reference_rows
+        return max(self._suite.reference_rows, _GPU_REFERENCE_OUTPUTS // self._shape.extents[1])
 
     def _memory_problem(self) -> str | None:
         needed = sum(16 * math.prod(shape) for shape in self._shapes.values())  # values, codes, errors in float64

@@ -53,6 +53,7 @@ class Outcome:
     metrics: Mapping[str, float | int | None] = field(default_factory=dict)
     work: Work | None = None
     timing: Timing | None = None
+    peak_bytes_per_s: float | None = None
     prepare_s: float | None = None
     kernel_digest: str | None = None
     started_at: str | None = None
@@ -89,6 +90,7 @@ _IDENTITY = (
     *(Column(name, _WHOLE, f"extent {name} of a product") for name in ("m", "n", "k")),
     Column("rows", _WHOLE, "product of the leading extents of a tensor"),
     Column("cols", _WHOLE, "last extent of a tensor"),
+    Column("dtype", _TEXT, "type that the tensor of a one-tensor op is stored in"),
     Column("seed", _WHOLE, "the suite's seed"),
     Column("l2", _TEXT, "cold or hot caches"),
     Column("mode", _TEXT, "burst or steady"),
@@ -106,6 +108,7 @@ _ACCURACY = (
     Column("nan_count", _WHOLE, "NaN among the operands"),
     Column("inf_count", _WHOLE, "Inf among the operands"),
     Column("code_mismatches", _WHOLE, "codes that differ from the oracle's"),
+    Column("bound_used", _REAL, "largest error against the oracle over its bound; at most 1 conforms"),
     Column(
         "bits_per_element", _REAL, "stored bits an element of the weight or tensor, scales and zero points included"
     ),
@@ -122,7 +125,9 @@ _SPEED = (
     Column("flops", _WHOLE, "operations of a launch"),
     Column("bytes_per_s", _REAL, "moved_bytes / time_s"),
     Column("flops_per_s", _REAL, "flops / time_s"),
-    Column("fraction_of_peak", _REAL, "of the device's measured peak"),
+    Column(
+        "fraction_of_peak", _REAL, "bytes_per_s over the copy bandwidth that the device reached in the same process"
+    ),
     Column("speedup", _REAL, "baseline's time_s / time_s"),
     Column("best_peer", _TEXT, "the fastest peer kernel on the same problem"),
     Column("speedup_over_best_peer", _REAL, "its time_s / time_s"),
@@ -184,7 +189,7 @@ def _case_values(case: Case) -> Row:
     }
     if op.one_tensor:
         *leading, cols = case.shape.extents
-        values |= {"rows": math.prod(leading), "cols": cols}
+        values |= {"rows": math.prod(leading), "cols": cols, "dtype": case.shape.dtype}
     else:
         values |= dict(zip(("m", "n", "k"), case.shape.extents, strict=True))
     for operand in case.operands:
@@ -217,6 +222,8 @@ def _outcome_values(outcome: Outcome) -> Row:
         if timing is not None and timing.time_s > 0:
             values["bytes_per_s"] = work.moved_bytes / timing.time_s
             values["flops_per_s"] = work.flops / timing.time_s if work.flops else None
+            if outcome.peak_bytes_per_s:
+                values["fraction_of_peak"] = values["bytes_per_s"] / outcome.peak_bytes_per_s
     return values
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.backends import find_device
+from harness.backends import BACKENDS, find_device
 from harness.case import Case
 from harness.data.models import pull
 from harness.data.source import required_models
@@ -19,6 +19,7 @@ from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import DataError, StoreError
 from harness.kernels import kernel as kernel_row
+from harness.kernels.spec import load_attribute
 from harness.options import RunOptions
 from harness.plan import plan
 from harness.record import Outcome, Record, Row, Status
@@ -156,6 +157,8 @@ class _Run:
     def _measure(self, cases: Sequence[Case]) -> None:
         missing = self._fetch(cases)
         options = self._options
+        if prepare := BACKENDS[self._device.backend].prepare:
+            load_attribute(prepare)(cases, self._device, self._watcher.say)
         with Supervisor(self._device, case_timeout_s=options.case_timeout_s, offline=options.offline) as supervisor:
             for case in cases:
                 reason = case.skip or _first_missing(case, missing)

@@ -14,13 +14,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
 
-from harness.assignment import READY, Assignment
+from harness.assignment import READY, Assignment, Reply
 from harness.case import Case
 from harness.device import Device
 from harness.errors import DeviceError
 from harness.record import Outcome, Status
 
 _START_TIMEOUT_S = 120.0
+_END_TIMEOUT_S = 10.0
 _STDERR_TAIL_BYTES = 4096
 
 
@@ -36,7 +37,11 @@ class Supervisor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._connection is not None and self._process is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                self._connection.send(None)  # an orderly end: profilers and checkers write their reports then
+                self._process.wait(_END_TIMEOUT_S)
         self._stop()
 
     def run(self, case: Case) -> Outcome:
@@ -51,10 +56,12 @@ class Supervisor:
             if not connection.poll(self._timeout):
                 self._stop()
                 return Outcome(Status.TIMEOUT, f"ended after {self._timeout:g} s (--case-timeout)")
-            outcome: Outcome = connection.recv()
+            reply: Reply = connection.recv()
         except (EOFError, OSError):
             return self._death(kills_before)
-        return outcome
+        if not reply.fit:
+            self._stop()
+        return reply.outcome
 
     def _start(self) -> Connection:
         ours, theirs = multiprocessing.Pipe(duplex=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import functools
 import os
 import resource
 import signal
@@ -15,16 +16,23 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 
-from harness.assignment import READY, Assignment
+from harness.assignment import READY, Assignment, Reply
+from harness.backends import BACKENDS
 from harness.case import Case
 from harness.device import Device
-from harness.errors import DataError, HarnessError
+from harness.errors import CompileError, DataError, HarnessError
 from harness.execute import execute
+from harness.kernels.spec import load_attribute
 from harness.kernels.tensors import Tensors
 from harness.record import Outcome, Status
 
 _PR_SET_PDEATHSIG = 1
+_LOG_LENGTH = 4000  # of a compiler's log: its first errors say what is wrong
 _ALLOCATION_WORDS = ("bad allocation", "bad_alloc", "failed to allocate", "out of memory", "cannot allocate memory")
+
+
+_SUSPECT = frozenset({Status.RUNTIME_ERROR, Status.OUT_OF_MEMORY})
+"""After these the device is asked whether it can go on."""
 
 
 def attempt(case: Case, device: Device, tensors: Tensors) -> Outcome:
@@ -33,6 +41,8 @@ def attempt(case: Case, device: Device, tensors: Tensors) -> Outcome:
         return execute(case, device, tensors)
     except DataError as error:
         return Outcome(Status.SKIPPED, str(error))
+    except CompileError as error:
+        return Outcome(Status.COMPILE_ERROR, str(error)[:_LOG_LENGTH])
     except HarnessError as error:
         return Outcome(Status.RUNTIME_ERROR, str(error))
     except MemoryError as error:
@@ -76,7 +86,9 @@ def serve(connection: Connection) -> None:
     assignment: Assignment = connection.recv()
     _end_with_parent(assignment.parent)
     _limit_memory(assignment.device)
-    tensors = Tensors(offline=assignment.offline)
+    backend = BACKENDS[assignment.device.backend]
+    product = functools.partial(load_attribute(backend.product), assignment.device) if backend.product else None
+    tensors = Tensors(offline=assignment.offline, product=product)
     connection.send(READY)
     while True:
         try:
@@ -85,7 +97,11 @@ def serve(connection: Connection) -> None:
             return
         if case is None:
             return
-        connection.send(attempt(case, assignment.device, tensors))
+        outcome = attempt(case, assignment.device, tensors)
+        fit = outcome.status not in _SUSPECT or backend.is_usable(assignment.device)
+        connection.send(Reply(outcome, fit))
+        if not fit:
+            os._exit(0)  # an orderly end would wait for a context that answers nothing but errors
 
 
 def main() -> None:

@@ -119,6 +119,17 @@ def test_case_id_changes_with_op_shape_and_channel_axis():
     assert _ids(tensor()) == _ids(tensor(shapes=[{"name": "a", "shape": [64, 128]}]))
 
 
+def _of_type(dtype: Any) -> set[str]:
+    return _ids(tensor(shapes=[{"name": "a", "rows": 64, "cols": 128, "dtype": dtype}]))
+
+
+def test_case_id_changes_with_the_type_but_not_with_f32_spelled():
+    """Cases from before there were types are cases of f32."""
+    assert _of_type("f32") == _ids(tensor()) == {"39dde28f084d78adbe45"}
+    assert len(_of_type("f32") | _of_type("f16") | _of_type("bf16")) == 3
+    assert _of_type(["bf16", "f32", "f16"]) == _of_type("f32") | _of_type("f16") | _of_type("bf16")
+
+
 def test_case_ids_do_not_depend_on_the_order_of_keys():
     suite = product(
         **_BASE,

@@ -27,6 +27,7 @@ def test_best_peer_of_the_same_problem():
             _row("p1", 3.0, kernel_role="peer"),
             _row("p2", 2.0, kernel_role="peer"),
             _row("p3", 0.1, kernel_role="peer", shape_name="other"),
+            _row("p4", 0.1, kernel_role="peer", dtype="f16"),
             _row("bad", 0.1, kernel_role="peer", status="inaccurate"),
             _row("x", 1.0),
         ]

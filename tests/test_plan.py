@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from example_suites import CPU, CUDA, EXAMPLE, cases_of, planned, product, tensor, write
 
+import harness.kernels
 from harness.device import Device
 from harness.kernels import ops
 from harness.plan import plan
@@ -117,7 +118,9 @@ def test_absent_backends_come_first_among_the_reasons():
     assert case.skip == "needs the cpu backend"
 
 
-def test_a_kernel_without_an_implementation():
+def test_a_kernel_without_an_implementation(monkeypatch):
+    table = harness.kernels._by_op_and_name()
+    monkeypatch.setitem(table, ("gemm", "dp4a"), dataclasses.replace(table["gemm", "dp4a"], entry=""))
     (case,) = cases_of(product, kernel="dp4a", weight__format="int8", device=CUDA)
     assert case.skip == "this version has no dp4a"
 
@@ -130,7 +133,7 @@ def test_kernels_give_their_own_reasons():
 def test_the_reference_runs_anywhere():
     for device in (CPU, CUDA):
         (case,) = planned(product(), device)
-        assert (case.skip, case.backend) == (None, device.backend)
+        assert (case.skip, case.backend) == (None, "cpu")  # NumPy, on the host
 
 
 def test_operands_of_a_product():
@@ -145,6 +148,29 @@ def test_operand_of_one_tensor():
     (case,) = planned(tensor(shapes=[{"name": "a", "shape": [2, 3, 4, 5], "channel_axis": 2}]))
     (operand,) = case.operands
     assert (operand.role, operand.shape, operand.channel_axis) == ("tensor", (2, 3, 4, 5), 2)
+
+
+def test_types_are_part_of_names_and_operands():
+    cases = planned(tensor(shapes=[{"name": "a", "rows": 64, "cols": 128, "dtype": ["f32", "f16", "bf16"]}]))
+    assert [case.name for case in cases] == [
+        "quantize/reference/a[64x128]/int8/per_tensor",
+        "quantize/reference/a[64x128,f16]/int8/per_tensor",
+        "quantize/reference/a[64x128,bf16]/int8/per_tensor",
+    ]
+    assert [case.operands[0].dtype for case in cases] == ["f32", "f16", "bf16"]
+    assert [case.skip for case in cases] == [None, None, None]
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+@pytest.mark.parametrize(
+    ("op", "name"),
+    [(spec.op, spec.name) for spec in harness.kernels.KERNELS if spec.backend == "cpu" and spec.op != "gemm"],
+)
+def test_cpu_kernels_take_f32_only(op, name, dtype):
+    axes = {"format": "uint8", "symmetric": False, "range": "dynamic" if "dynamic" in name else "static"}
+    shapes = [{"name": "a", "rows": 64, "cols": 128, "dtype": ["f32", dtype]}]
+    cases = cases_of(tensor, kernel=name, more={"op": op, "shapes": shapes}, **axes)
+    assert [case.skip for case in cases] == [None, "takes tensors of f32 only"]
 
 
 def test_names():

@@ -20,15 +20,20 @@ weight_format weight_granularity weight_symmetric weight_calibration weight_scal
 activation_format activation_granularity activation_symmetric activation_calibration activation_scale_format
 activation_narrow_range activation_range format granularity symmetric calibration scale_format narrow_range range
 sqnr_db mse max_abs_error mean_relative_error cosine weight_sqnr_db activation_sqnr_db nan_count inf_count
-saturated_fraction rounding_mse clipping_mse worst_block_sqnr_db code_mismatches
+saturated_fraction rounding_mse clipping_mse worst_block_sqnr_db code_mismatches bound_used dtype
 prepare_s time_s time_p05_s time_p95_s samples noise moved_bytes flops bytes_per_s flops_per_s fraction_of_peak speedup
 best_peer speedup_over_best_peer bits_per_element
 """.split()
 
 
-def _cases(op, **more):
-    shape = {"name": "s", "m": 2, "n": 3, "k": 4} if op == "gemm" else {"name": "s", "shape": [2, 3, 4]}
-    content = {"name": "r", "op": op, "shapes": [shape], "matrix": {"kernel": "reference", **more}}
+def _cases(op, *, shape=None, **more):
+    extents = {"m": 2, "n": 3, "k": 4} if op == "gemm" else {"shape": [2, 3, 4]}
+    content = {
+        "name": "r",
+        "op": op,
+        "shapes": [{"name": "s", **extents, **(shape or {})}],
+        "matrix": {"kernel": "reference", **more},
+    }
     return plan(load_suite(content), find_device("cpu"))
 
 
@@ -61,6 +66,26 @@ def test_a_skipped_tensor_has_nulls():
     assert (row["rows"], row["cols"], row["format"], row["data"]) == (6, 4, "int8", "normal")
     for name in ("time_s", "sqnr_db", "flops", "moved_bytes", "samples", "m", "weight_format"):
         assert row[name] is None
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])
+def test_the_type_of_a_tensor_is_a_column(dtype):
+    (case,) = _cases("quantize", shape={"dtype": dtype}, format="int8")
+    assert _record(case, Outcome(Status.OK)).row()["dtype"] == dtype
+
+
+def test_products_have_no_type_of_a_tensor():
+    (case,) = _cases("gemm", scheme="w8a8")
+    assert _record(case, Outcome(Status.OK)).row()["dtype"] is None
+
+
+@pytest.mark.parametrize(("peak", "fraction"), [(400.0, 0.5), (None, None)])
+def test_fraction_of_the_bandwidth_that_a_copy_reaches(peak, fraction):
+    (case,) = _cases("quantize", format="int8")
+    timing = Timing.of(np.array([0.5]))
+    outcome = Outcome(Status.OK, work=Work(100, 0), timing=timing, peak_bytes_per_s=peak, metrics={"bound_used": 0.25})
+    row = _record(case, outcome).row()
+    assert (row["bytes_per_s"], row["fraction_of_peak"], row["bound_used"]) == (200.0, fraction, 0.25)
 
 
 def test_nan_is_null_and_unknown_columns_are_a_bug():

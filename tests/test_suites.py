@@ -27,6 +27,7 @@ EXPECTED_SKIPS = (
     r"takes no (weight|activation|tensor) of format \w+",
     r"takes no (weight|activation|tensor) scaled per_\w+",
     r"takes no dynamic range of the activation",
+    r"takes tensors of f32 only",
     r"a dynamic range is that of DynamicQuantizeLinear: .*",
     r"takes groups of 16, 32, 64, … \(powers of two\)",
     r"takes signed activations with signed weights only, on CPUs with VNNI",

@@ -6,39 +6,68 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.backends.cpu.device import devices as cpu_devices
+from harness.backends.cuda.device import absence as cuda_absence
+from harness.backends.cuda.device import devices as cuda_devices
 from harness.device import Device
 from harness.errors import DeviceError, did_you_mean
+from harness.kernels.spec import load_attribute
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One backend. ``devices`` lists what is there; ``timer`` is ``module:attribute`` of its timing function."""
+    """One backend. ``devices`` lists what is there, ``absence`` says why nothing is, with the remedy.
+
+    The others are ``module:attribute``, imported where they are needed: ``timer`` times a kernel; ``prepare`` takes cases
+    and makes ahead of a run what can be made without a device; ``product`` multiplies float64 matrices on the device, for
+    references; ``usable`` says whether a device still answers after a case has failed; ``copy_bandwidth`` measures (once
+    a process) the bytes a second that memory-bound kernels are held against.
+    """
 
     name: str
     devices: Callable[[], tuple[Device, ...]]
+    absence: Callable[[], str | None]
     timer: str
+    prepare: str = ""
+    product: str = ""
+    usable: str = ""
+    copy_bandwidth: str = ""
+
+    def is_usable(self, device: Device) -> bool:
+        """Whether this process can go on using ``device``."""
+        return not self.usable or bool(load_attribute(self.usable)(device))
 
 
 BACKENDS: dict[str, Backend] = {
-    row.name: row for row in (Backend("cpu", cpu_devices, "harness.backends.cpu.timing:time_launch"),)
+    row.name: row
+    for row in (
+        Backend(
+            "cuda",
+            cuda_devices,
+            cuda_absence,
+            timer="harness.backends.cuda.timing:time_launch",
+            prepare="harness.backends.cuda.ahead:compile_ahead",
+            product="harness.backends.cuda.product:product",
+            usable="harness.backends.cuda.session:is_usable",
+            copy_bandwidth="harness.backends.cuda.peaks:copy_bandwidth",
+        ),
+        Backend("cpu", cpu_devices, lambda: None, timer="harness.backends.cpu.timing:time_launch"),
+    )
 }
 """In order of preference, last resort last."""
 
 
 def find_device(wanted: str) -> Device:
-    """The device of that name; ``auto`` is the first device of the first backend that has one.
+    """The device of that name; ``auto`` is the first device of the first backend that has one, and the name of a backend
+    its first device.
 
     Raises DeviceError for a device that is not there, saying which ones are.
     """
     found = [device for row in BACKENDS.values() for device in row.devices()]
-    if wanted == "auto":
-        return found[0]
     for device in found:
-        if device.name == wanted:
+        if wanted in ("auto", device.name, device.backend):
             return device
+    backend = BACKENDS.get(wanted.partition(":")[0])
+    if backend is not None and (absence := backend.absence()):
+        raise DeviceError(f"--device: must be a device that is here (got {wanted}: {absence}); or use --device cpu")
     names = [device.name for device in found]
-    if wanted == "cuda" or wanted.startswith("cuda:"):
-        raise DeviceError(
-            f"--device: must be a device that is here (got {wanted}); this version has no CUDA backend, use --device cpu"
-        )
     raise DeviceError(f"--device: must be a device that is here (got {wanted!r}); {did_you_mean(wanted, names)}")

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from harness import __version__
-from harness.cli import data, doctor, listing, plan, report, run, schema
+from harness.cli import data, doctor, listing, plan, report, run, schema, verify
 from harness.cli.console import errors
 from harness.errors import HarnessError, SuiteError
 
@@ -35,6 +35,7 @@ app.command("list")(listing.list_)
 app.command("report")(report.report)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
+app.command("verify")(verify.verify)
 app.add_typer(data.app, name="data")
 
 

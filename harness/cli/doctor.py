@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.metadata
 import json
 import os
@@ -18,6 +17,7 @@ from rich.markup import escape
 
 from harness.cli.console import output, table
 from harness.cli.format import size
+from harness.errors import CompileError
 
 _PACKAGE = "quantization-harness"
 
@@ -65,26 +65,32 @@ def _devices() -> list[Finding]:
         for row in BACKENDS.values()
         for device in row.devices()
     ]
-    count = nvidia_devices()
-    if count and "cuda" not in BACKENDS:
-        findings.append(
-            Finding("device", "cuda", f"{count} NVIDIA GPU(s) with a driver; this version has no CUDA backend")
-        )
-    elif not count:
-        findings.append(Finding("device", "cuda", "no NVIDIA driver found; suites run on the CPU"))
-    return findings
+    for row in BACKENDS.values():
+        if absence := row.absence():
+            found, _, remedy = absence.rpartition("; ") if "; " in absence else (absence, "", "")
+            findings.append(Finding("device", row.name, f"{found}; suites run on the CPU", remedy))
+    return [*findings, *_cuda_compiler()]
 
 
-def nvidia_devices() -> int:
-    """GPUs that the NVIDIA driver reports, 0 without a driver."""
+def _cuda_compiler() -> list[Finding]:
+    """NVRTC works without a GPU too: kernels can be compiled on any machine."""
+    from harness.backends.cuda.compiler import nvrtc_version
+    from harness.backends.cuda.headers import header_folder
+
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
+        version = ".".join(map(str, nvrtc_version()))
+        return [Finding("compiler", "nvrtc", f"{version}, headers in {header_folder('mma.h')}")]
+    except CompileError as error:
+        found, _, remedy = str(error).rpartition("; ")
+        return [Finding("compiler", "nvrtc", found, remedy if driver_is_here() else "")]
+
+
+def driver_is_here() -> bool:
+    """Without a GPU nothing is missing that there is use for."""
+    from harness.backends.cuda.probe import driver
+
+    found = driver()
+    return found is not None and found.gpus > 0
 
 
 def _libraries() -> list[Finding]:

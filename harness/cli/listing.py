@@ -44,7 +44,7 @@ def _kernels() -> Rows:
     from harness.kernels import all_kernels
 
     def here(backend: str | None, entry: str) -> str:
-        return "yes" if entry and (backend is None or backend in BACKENDS) else "no"
+        return "yes" if entry and (backend is None or BACKENDS[backend].absence() is None) else "no"
 
     return [(k.op, k.name, k.backend or "any", k.role, here(k.backend, k.entry), k.doc) for k in all_kernels()]
 

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 
+from harness.backends import BACKENDS
 from harness.case import Case
 from harness.cli.format import decibels, seconds
 from harness.device import Device
@@ -26,7 +27,8 @@ def watcher_for(console: Console) -> Watcher:
 def describe_device(device: Device) -> str:
     """The one line that says what runs the suite."""
     if device.backend == "cpu":
-        return f"no GPU backend in use: running on the CPU ({device.model})"
+        missing = next((text for row in BACKENDS.values() if (text := row.absence())), "not asked for")
+        return f"no GPU in use ({missing}): running on the CPU ({device.model})"
     return f"running on {device.name} ({device.model})"
 
 

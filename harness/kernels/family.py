@@ -15,10 +15,12 @@ Metrics = Mapping[str, float | int | None]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Conformance of one output. ``reason`` says what is wrong; ``mismatches`` counts wrong codes where codes are made."""
+    """Conformance of one output. ``reason`` says what is wrong; ``mismatches`` counts wrong codes where codes are made;
+    ``bound_used`` is the largest error over its bound (at most 1 conforms) where a bound is what outputs are held to."""
 
     reason: str | None = None
     mismatches: int | None = None
+    bound_used: float | None = None
 
     @property
     def conforms(self) -> bool:
@@ -55,4 +57,5 @@ class Family(Protocol):
     def accuracy(self, problem: Any, output: Any) -> Metrics:
         """How far the output is from the unquantized result."""
 
-    def work(self, problem: Any) -> Work: ...
+    def work(self, problem: Any, output: Any) -> Work:
+        """Floor of one launch that made ``output``."""

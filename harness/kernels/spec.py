@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.device import Device
+from harness.kernels.specialisation import CudaSource
 from harness.numerics.scheme import OperandScheme
 
 Role = Literal["kernel", "baseline", "peer", "reference", "pitfall"]
@@ -15,11 +16,13 @@ Role = Literal["kernel", "baseline", "peer", "reference", "pitfall"]
 
 @dataclass(frozen=True)
 class OperandPlan:
-    """What a kernel is asked to take as one operand. ``scheme`` None: not quantized."""
+    """What a kernel is asked to take as one operand. ``scheme`` None: not quantized. ``dtype`` is the type of its
+    unquantized values."""
 
     shape: tuple[int, ...]
     scheme: OperandScheme | None
     channel_axis: int = 0
+    dtype: str = "f32"
 
 
 Request = Mapping[str, OperandPlan]
@@ -39,7 +42,7 @@ class KernelSpec:
     empty where this version has no implementation for the backend. ``supports`` gives the reason why a request cannot
     be served, or None. ``ignores`` names operands whose scheme the kernel never looks at (a float baseline): their
     axes collapse to one case. ``definition`` says what the kernel computes where that is not the oracle's definition,
-    and the bound it is held to.
+    and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles.
     """
 
     name: str
@@ -53,6 +56,13 @@ class KernelSpec:
     definition: str = ""
     max_samples: int | None = field(default=None)
     """Reference kernels are timed at most three times."""
+    cuda: CudaSource | None = None
+
+    def problem(self, request: Request, device: Device) -> str | None:
+        """Why ``device`` cannot serve ``request`` with this kernel, or None."""
+        if self.cuda is not None and (reason := self.cuda.problem_on(device.architecture)):
+            return reason
+        return self.supports(request, device)
 
     def load(self) -> Any:
         """The class that runs this kernel."""

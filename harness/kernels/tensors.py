@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from harness.data.source import load
 from harness.numerics.calibrate import calibrate
 from harness.numerics.quantize import Quantized, encode, quantize
+from harness.numerics.value_types import value_type
 
 if TYPE_CHECKING:
     from harness.case import Case, Operand
 
 Value = TypeVar("Value")
+MatrixProduct = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
+"""``a`` [m, k] times ``b`` [n, k] transposed, in float64."""
 _BUDGET_BYTES = 2 << 30
 
 
@@ -47,7 +50,11 @@ class Prepared:
 class Tensors:
     """Least recently used first out. Neighbouring cases share shapes, so most loads and calibrations happen once."""
 
-    def __init__(self, *, offline: bool = False, budget_bytes: int = _BUDGET_BYTES) -> None:
+    def __init__(
+        self, *, offline: bool = False, budget_bytes: int = _BUDGET_BYTES, product: MatrixProduct | None = None
+    ) -> None:
+        self.product = product or host_product
+        """How references of products are made: by NumPy, or on the device, which changes nothing but the time."""
         self._offline = offline
         self._budget = budget_bytes
         self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -68,10 +75,10 @@ class Tensors:
         return Prepared(values, self.cached(("quantized", key), make, lambda q: int(q.codes.nbytes) + 64))
 
     def values(self, case: Case, operand: Operand) -> NDArray[np.float32]:
-        """The unquantized tensor, f32. Depends on seed, shape and role only."""
+        """The unquantized tensor, f32, its values those of the operand's type. Depends on seed, shape and role only."""
 
         def make() -> NDArray[np.float32]:
-            return load(
+            values = load(
                 operand.source,
                 operand.shape,
                 seed=case.seed,
@@ -79,8 +86,9 @@ class Tensors:
                 shape_name=case.shape.name,
                 offline=self._offline,
             )
+            return value_type(operand.dtype).round(values)
 
-        key = ("values", case.seed, case.shape.name, operand.role, operand.shape, operand.source)
+        key = ("values", case.seed, case.shape.name, operand.role, operand.shape, operand.source, operand.dtype)
         return self.cached(key, make, lambda array: int(array.nbytes))
 
     def cached(self, key: Hashable, make: Callable[[], Value], size: Callable[[Value], int]) -> Value:
@@ -96,3 +104,10 @@ class Tensors:
         while self._bytes > self._budget and len(self._held) > 1:
             self._bytes -= self._held.popitem(last=False)[1][1]
         return made
+
+
+def host_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """``a`` [m, k] times ``b`` [n, k] transposed, in float64 by NumPy."""
+    with np.errstate(invalid="ignore"):
+        product: NDArray[np.float64] = a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False).T
+    return product

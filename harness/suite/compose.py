@@ -17,6 +17,7 @@ from harness.suite.scalars import construct, resolve
 from harness.suite.wording import shown
 
 MAX_DEPTH = 24
+TOO_DEEP = f"a suite nests at most {MAX_DEPTH} levels (got more); flatten it"
 MAX_NODES = 50_000
 """Values, those of aliases and merges counted each time: nested aliases outgrow any limit on the text alone."""
 
@@ -74,7 +75,7 @@ class _Counter:
             rule = f"a suite holds at most {MAX_NODES} values, those of aliases counted each time (got more)"
             raise self.fail(line, column, f"{rule}; split it into several suites")
         if depth > MAX_DEPTH:
-            raise self.fail(line, column, f"a suite nests at most {MAX_DEPTH} levels (got more); flatten it")
+            raise self.fail(line, column, TOO_DEEP)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from harness.errors import SuiteError
-from harness.suite.compose import MAX_DEPTH, MAX_NODES, Location, Position, compose
+from harness.suite.compose import MAX_DEPTH, MAX_NODES, TOO_DEEP, Location, Position, compose
 from harness.suite.wording import shorten, shown
 
 MAX_BYTES = 1 << 20
@@ -96,6 +96,8 @@ def parse_document(text: str, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = error.problem or error.context or "no more is known"
+        if "nesting depth" in problem:  # the parser's own limit, far above this one: it reads ahead
+            raise _error(name, position, TOO_DEEP) from None
         raise _error(name, position, f"must be valid YAML (got: {problem}); mend the syntax there") from None
     except yaml.YAMLError as error:
         raise _error(name, (1, 1), f"must be valid YAML (got: {shown(str(error))}); mend the syntax") from None

@@ -17,6 +17,7 @@ from harness.numerics.formats import FORMATS
 from harness.numerics.granularity import Granularity
 from harness.numerics.scales import SCALE_FORMATS
 from harness.numerics.scheme import CALIBRATIONS, RANGES, SCHEMES, Calibration
+from harness.numerics.value_types import VALUE_TYPES
 from harness.suite.wording import nearest, shown
 
 NO_FORMAT = "none"
@@ -100,6 +101,7 @@ CalibrationText = _parsed(
 )
 ScaleFormatName = one_of("scale format", {row.name: row.doc for row in SCALE_FORMATS.values()})
 RangeName = one_of("range", RANGES)
+ValueTypeName = one_of("value type", {row.name: row.doc for row in VALUE_TYPES.values()})
 SchemeName = one_of("preset", {row.name: row.doc for row in SCHEMES.values()})
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]

@@ -29,6 +29,7 @@ from harness.suite.fields import (
     SchemeName,
     ShapeName,
     SuiteName,
+    ValueTypeName,
     Whole,
     listed,
     one_of,
@@ -98,6 +99,9 @@ class TensorShape(Strict):
     )
     channel_axis: Annotated[int, Field(strict=True, ge=0, le=3)] = Field(
         0, description="the axis that per_channel keeps apart, counted from 0"
+    )
+    dtype: listed(ValueTypeName) = Field(  # type: ignore[valid-type]
+        ["f32"], description="type that the values are rounded to and stored in; default f32"
     )
     tensor: DataValue | None = Field(None, description="data of the tensor, instead of data.tensor")
 

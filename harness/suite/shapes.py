@@ -70,8 +70,10 @@ class _Entry:
     def tensor(self) -> tuple[Shape, ...]:
         entry = self._entry
         source, own = self._source("tensor")
+        self._check_count(entry.rows or [1], entry.cols or [1], entry.dtype)
         shapes = tuple(
-            Shape(entry.name, extents, (("tensor", source),), entry.channel_axis) for extents in self._extents(own)
+            Shape(entry.name, extents, (("tensor", source),), entry.channel_axis, dtype)
+            for extents, dtype in itertools.product(self._extents(own), dict.fromkeys(entry.dtype))
         )
         for shape in shapes:
             extents = shape.extents
@@ -96,7 +98,6 @@ class _Entry:
         if entry.shape is not None:
             return [tuple(entry.shape)]
         if entry.rows:
-            self._check_count(entry.rows, entry.cols)
             return list(itertools.product(entry.rows, entry.cols))
         if own is None:
             raise Misfit(self._location, "needs rows and cols, or shape (got neither); add them")

@@ -14,12 +14,20 @@ Axes = tuple[tuple[str, tuple[AxisValue, ...]], ...]
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape. ``extents`` is (m, n, k) of a product, else the tensor's shape; ``sources`` the data of each role."""
+    """One shape. ``extents`` is (m, n, k) of a product, else the tensor's shape; ``sources`` the data of each role;
+    ``dtype`` the type that a one-tensor op's tensor is stored in."""
 
     name: str
     extents: tuple[int, ...]
     sources: tuple[tuple[str, DataSource], ...]
     channel_axis: int = 0
+    dtype: str = "f32"
+
+    @property
+    def label(self) -> str:
+        """``normal[256x4096]``, ``normal[256x4096,bf16]``: part of a case's name and identity."""
+        kind = "" if self.dtype == "f32" else f",{self.dtype}"
+        return f"{self.name}[{'x'.join(map(str, self.extents))}{kind}]"
 
 
 @dataclass(frozen=True)

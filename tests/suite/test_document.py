@@ -130,7 +130,7 @@ REFUSED = {
     "depth": ("a: " + "[" * 24 + "‸[" + "[" * 20_000, "nests at most 24 levels"),
     "depth of mappings": ("a: " + "{a: " * 23 + "{‸a: " + "{a: " * 20_000, "nests at most 24 levels"),
 }
-ROUGHLY = {"unclosed", "bad indentation", "surrogate", "tab"}
+ROUGHLY = {"unclosed", "bad indentation", "surrogate", "tab", "depth"}
 """libyaml says where it noticed; only the line is held to that."""
 
 

@@ -32,6 +32,39 @@ def test_lists_of_a_tensor_multiply():
     assert _extents(tensor, {"name": "a", "rows": [1, 2], "cols": [3, 4]}) == [(1, 3), (1, 4), (2, 3), (2, 4)]
 
 
+def test_types_multiply_innermost():
+    found = _shapes(tensor, {"name": "a", "rows": [1, 2], "cols": 3, "dtype": ["bf16", "f32"]})
+    assert [(shape.extents, shape.dtype) for shape in found] == [
+        ((1, 3), "bf16"),
+        ((1, 3), "f32"),
+        ((2, 3), "bf16"),
+        ((2, 3), "f32"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "types"),
+    [
+        ({}, ["f32"]),
+        ({"dtype": "f16"}, ["f16"]),
+        ({"dtype": ["f16"]}, ["f16"]),
+        ({"dtype": ["f16", "bf16", "f16"]}, ["f16", "bf16"]),
+    ],
+)
+@pytest.mark.parametrize("extents", [{"rows": 4, "cols": 8}, {"shape": [2, 3, 4]}, {"tensor": f"model:{LAYER}"}])
+def test_types_of_a_tensor(given, types, extents):
+    assert [shape.dtype for shape in _shapes(tensor, {"name": "a", **extents, **given})] == types
+
+
+def test_products_are_of_f32():
+    assert [shape.dtype for shape in _shapes(product, {"name": "a", "m": 1, "n": 2, "k": 3})] == ["f32"]
+
+
+@pytest.mark.parametrize(("dtype", "label"), [("f32", "a[2x3x4]"), ("f16", "a[2x3x4,f16]"), ("bf16", "a[2x3x4,bf16]")])
+def test_labels_name_every_type_but_f32(dtype, label):
+    assert [shape.label for shape in _shapes(tensor, {"name": "a", "shape": [2, 3, 4], "dtype": dtype})] == [label]
+
+
 def test_equal_shapes_are_one():
     assert _extents(tensor, {"name": "a", "rows": [2, 2], "cols": 3}, {"name": "a", "rows": 2, "cols": 3}) == [(2, 3)]
 

@@ -53,6 +53,7 @@ PRODUCTS = {
     "measure key": ("", "measure: {‸min_sample: 3}\n", "(got 'min_sample'); did you mean min_samples?"),
     "shape key": ("    n: 8\n", "    ‸nn: 8\n", "shapes.1.nn: unknown key (got 'nn'); did you mean n?"),
     "shape key of one tensor": ("n: 64,", "‸rows: 64,", "shapes.0.rows: unknown key"),
+    "shape key dtype": ("n: 64,", "n: 64, ‸dtype: f16,", "shapes.0.dtype: unknown key (got 'dtype')"),
     "data role": ("", "data: {‸weights: {distribution: normal}}\n", "did you mean weight?"),
     "baseline backend": ("", "baseline: {‸cudda: cublas_f16}\n", "(got 'cudda'); did you mean cuda?"),
     "baseline kernel": ("", "baseline: {cuda: ‸cublas_f61}\n", "did you mean cublas_f16?"),
@@ -279,6 +280,25 @@ TENSORS = {
         "has shape [4096, 480] (got [4097, 480])",
     ),
     "baseline of another op": ("", "baseline: {cpu: ‸ort_f32}\n", "must be a known kernel of quantize on cpu"),
+    "dtype": (
+        "cols: 8",
+        "cols: 8, dtype: ‸fp16",
+        "shapes.0.dtype.0: must be a known value type (got 'fp16'); did you mean f16?",
+    ),
+    "dtype in a list": (
+        "cols: 8",
+        "cols: 8, dtype: [f32, ‸bf61]",
+        "shapes.0.dtype.1: must be a known value type (got 'bf61')",
+    ),
+    "dtype is a format": ("cols: 8", "cols: 8, dtype: ‸int8", "must be a known value type (got 'int8')"),
+    "dtype is a number": ("cols: 8", "cols: 8, dtype: ‸16", "must be text (got 16)"),
+    "dtype is empty": ("cols: 8", "cols: 8, dtype: ‸[]", "needs at least one value (got an empty list)"),
+    "key near dtype": ("cols: 8", "cols: 8, ‸dtypes: f16", "unknown key (got 'dtypes'); did you mean dtype?"),
+    "too many types": (
+        "rows: 4, cols: 8",
+        "rows: [{0}], cols: [{0}], dtype: [f32, f16, bf16]".format(", ".join(map(str, range(1, 151)))),
+        "a suite has at most 50000 shapes (got 67500 in one entry)",
+    ),
 }
 
 

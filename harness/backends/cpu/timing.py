@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.kernels.family import Kernel
 from harness.timing import Measure, Timing
 
 _WARM_UP_RUNS = 2
@@ -17,14 +18,14 @@ _DEFAULT_CACHE_BYTES = 32 << 20
 
 
 def time_launch(
-    launch: Callable[[], None],
+    kernel: Kernel,
     measure: Measure,
     *,
     max_samples: int | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
     evict: Callable[[], None] | None = None,
 ) -> Timing:
-    """Time ``launch`` until ``min_samples`` are there or ``max_time_s`` of wall time (evictions included) is over.
+    """Time ``kernel.launch`` until ``min_samples`` are there or ``max_time_s`` of wall time (evictions included) is over.
 
     ``l2: cold`` writes over a buffer twice the last-level cache before every sample. At least one sample is taken.
     """
@@ -35,14 +36,14 @@ def time_launch(
     deadline = begin + int(measure.max_time_s * 1e9)
     # Reference kernels are slow, and their conformance run has warmed them up.
     for _ in range(_WARM_UP_RUNS if max_samples is None else 0):
-        launch()
+        kernel.launch()
         if clock() > deadline:
             break
     samples: list[int] = []
     while len(samples) < wanted and not (samples and clock() > deadline):
         evict()
         start = clock()
-        launch()
+        kernel.launch()
         samples.append(clock() - start)
     return Timing.of(np.array(samples) / 1e9)
 

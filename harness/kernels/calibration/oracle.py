@@ -40,8 +40,8 @@ class Calibrate:
         codes = encode(problem.finite, q.scheme, q.tiling, output)
         return tensor_accuracy(problem, dequantize(with_params(q, codes)))
 
-    def work(self, problem: TensorProblem) -> Work:
-        return Work(4 * problem.values.size, 0)
+    def work(self, problem: TensorProblem, output: object) -> Work:
+        return Work(problem.value_bytes, 0)
 
 
 def _parameters(problem: TensorProblem) -> QuantParams:

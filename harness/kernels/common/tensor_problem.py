@@ -13,6 +13,7 @@ from harness.kernels.family import Metrics, Verdict, Work
 from harness.kernels.tensors import Prepared
 from harness.numerics.metrics import Comparison, evaluate
 from harness.numerics.quantize import Quantized, dequantize, saturated
+from harness.numerics.value_types import VALUE_TYPES, ValueType, value_type
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TensorProblem:
-    """A tensor (f32) and the oracle's quantization of it."""
+    """A tensor (its values in f32; ``type`` is what it is stored in) and the oracle's quantization of it."""
 
     values: NDArray[np.float32]
     quantized: Quantized
     bits_per_element: float
+    type: ValueType = VALUE_TYPES["f32"]
 
     @property
     def prepared(self) -> Prepared:
@@ -35,6 +37,11 @@ class TensorProblem:
     def finite(self) -> NDArray[np.float32]:
         """The values with 0 where NaN or Inf stood, as the oracle quantized them."""
         return self.prepared.finite
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of the tensor."""
+        return int(self.values.size) * self.type.bytes
 
     @property
     def stored_bytes(self) -> int:
@@ -48,7 +55,7 @@ def tensor_problem(case: Case, tensors: Tensors) -> TensorProblem:
     if prepared.quantized is None or operand.scheme is None:
         raise SchemeError(f"{case.op}: needs a quantized tensor (got format none); name a format or a scheme")
     bits = operand.scheme.bits_per_element(operand.shape, operand.channel_axis)
-    return TensorProblem(prepared.values, prepared.quantized, bits)
+    return TensorProblem(prepared.values, prepared.quantized, bits, value_type(operand.dtype))
 
 
 def judge_codes(problem: TensorProblem, codes: NDArray[Any]) -> Verdict:
@@ -63,9 +70,14 @@ def judge_codes(problem: TensorProblem, codes: NDArray[Any]) -> Verdict:
     return Verdict(f"{wrong.count} of {codes.size} {told}", wrong.count)
 
 
+def dequantized(problem: TensorProblem, quantized: Quantized | None = None) -> NDArray[np.float32]:
+    """``(q - z) · s`` in f32, then rounded to the tensor's type; of the problem's codes, or of others."""
+    return problem.type.round(dequantize(quantized or problem.quantized))
+
+
 def judge_values(problem: TensorProblem, values: NDArray[np.float32]) -> Verdict:
-    """Every dequantized value bit for bit that of ``(q - z) · s`` in f32 (-0 equals 0)."""
-    expected = dequantize(problem.quantized)
+    """Every dequantized value bit for bit ``dequantized`` (-0 equals 0)."""
+    expected = dequantized(problem)
     if values.shape != expected.shape:
         return Verdict(f"output has shape {values.shape}, expected {expected.shape}")
     wrong = _where_wrong(problem, values != expected)
@@ -110,5 +122,5 @@ def restore_invalid(problem: TensorProblem, values: NDArray[np.float32]) -> NDAr
 
 
 def read_write_work(problem: TensorProblem) -> Work:
-    """Floor of moving the f32 tensor once, and its stored form once."""
-    return Work(problem.values.size * 4 + problem.stored_bytes, 0)
+    """Floor of moving the tensor once, and its quantized form once."""
+    return Work(problem.value_bytes + problem.stored_bytes, 0)

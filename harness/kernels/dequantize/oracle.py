@@ -1,4 +1,4 @@
-"""Oracle of dequantize: ``(q - z) · s`` in f32, exact."""
+"""Oracle of dequantize: ``(q - z) · s`` in f32, rounded to the tensor's type, exact."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import (
     TensorProblem,
+    dequantized,
     judge_values,
     read_write_work,
     restore_invalid,
@@ -17,7 +18,6 @@ from harness.kernels.common.tensor_problem import (
     tensor_problem,
 )
 from harness.kernels.family import Metrics, Verdict, Work
-from harness.numerics.quantize import dequantize
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -38,12 +38,12 @@ class Dequantize:
     def accuracy(self, problem: TensorProblem, output: Values) -> Metrics:
         return tensor_accuracy(problem, restore_invalid(problem, output))
 
-    def work(self, problem: TensorProblem) -> Work:
+    def work(self, problem: TensorProblem, output: object) -> Work:
         return read_write_work(problem)
 
 
 def _values(problem: TensorProblem) -> Values:
-    return dequantize(problem.quantized)
+    return dequantized(problem)
 
 
 REFERENCE = oracle_kernel(_values)

@@ -1,7 +1,11 @@
 """Kernels that turn codes into values."""
 
+from harness.kernels.common.affine_program import affine, specialise
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec
+from harness.kernels.specialisation import CudaSource
+
+SOURCE = "dequantize/dequantize.cu"
 
 KERNELS = (
     KernelSpec(
@@ -12,6 +16,16 @@ KERNELS = (
         "harness.kernels.dequantize.ort:DequantizeLinear",
         "onnxruntime DequantizeLinear (per tensor, per axis, blocked)",
         supports=onnx_linear,
+    ),
+    KernelSpec(
+        "affine",
+        "dequantize",
+        "cuda",
+        "kernel",
+        "harness.kernels.dequantize.cuda:DequantizeAffine",
+        "values of int8, uint8 and packed int4 codes, any granularity",
+        supports=affine,
+        cuda=CudaSource(SOURCE, specialise(SOURCE, signed=True), max_registers=48),
     ),
     KernelSpec(
         "reference",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.common.tensor_problem import TensorProblem
+from harness.kernels.common.tensor_problem import TensorProblem, dequantized
 from harness.kernels.dequantize.oracle import Dequantize, Values
 from harness.kernels.family import Work
-from harness.numerics.quantize import dequantize
 
 
 class FakeQuantize(Dequantize):
-    """Values → values that codes can stand for. Judged as dequantize is; what moves is two f32 tensors."""
+    """Values → values that codes can stand for. Judged as dequantize is; what moves is two tensors."""
 
-    def work(self, problem: TensorProblem) -> Work:
-        return Work(2 * 4 * problem.values.size, 0)
+    def work(self, problem: TensorProblem, output: object) -> Work:
+        return Work(2 * problem.value_bytes, 0)
 
 
 def _values(problem: TensorProblem) -> Values:
-    return dequantize(problem.prepared.quantized_anew())
+    return dequantized(problem, problem.prepared.quantized_anew())
 
 
 REFERENCE = oracle_kernel(_values)

@@ -3,7 +3,9 @@
 Codes minus zero points are whole numbers and scales f32, so float64 holds integer products exactly while
 k · 255² < 2^53: integer kernels are held to the exact sums, times their scales, within four f32 roundings. Kernels that
 accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²⁴·|x̂|·|ŵ|ᵀ
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1).
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). A kernel that takes its unquantized operands
+in a narrower type is held to the product of the operands in that type; one that gives its output in a narrower type may
+round it, and partial sums of a split k, by half a unit of that type each.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
-from harness.kernels.tensors import Prepared
+from harness.kernels.tensors import MatrixProduct, Prepared, host_product
 from harness.numerics.metrics import Comparison, decibel, evaluate
 from harness.numerics.quantize import dequantize
 from harness.numerics.scales import Scales
+from harness.numerics.value_types import value_type
 
 if TYPE_CHECKING:
     from harness.case import Case, Operand
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 Float64 = NDArray[np.float64]
 F32_ROUNDING = 2.0**-24
-_UNQUANTIZED_BITS = 32.0  # operands that no scheme touches are f32 on this path
+_ROUNDINGS = 2  # of the output in a narrower type: partial sums of a split k, and the result
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +48,13 @@ class OutputCodes:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A kernel's output [m, n] and how its sums were made, which decides the bound it is held to."""
+    """A kernel's output [m, n] and how it was made, which decides the bound it is held to: how sums were accumulated, and
+    in which type it took operands that no scheme touches. The output's own type is that of ``values``."""
 
     values: NDArray[Any]
     sums: Literal["exact", "f32"]
     requantized: OutputCodes | None = None
+    operands: str = "f32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +68,12 @@ class GemmProblem:
     """Product of the unquantized operands on ``rows``."""
     expected: Float64
     """Product of the quantized operands on ``rows``."""
-    weight_bits: float
-    activation_bits: float
+    weight_bits: float | None
+    """Stored bits an element; None where it is not quantized."""
+    activation_bits: float | None
     weight_sqnr_db: float | None
     activation_sqnr_db: float | None
+    product: MatrixProduct = host_product
 
     @property
     def m(self) -> int:
@@ -80,19 +87,46 @@ class GemmProblem:
     def k(self) -> int:
         return int(self.weight.values.shape[1])
 
-    @property
-    def exact_bound(self) -> Float64:
-        """Of exact sums times their scales."""
-        return 4 * F32_ROUNDING * np.abs(self.expected)
+    def expected_of(self, operands: str) -> Float64:
+        """Product on ``rows`` of the operands as a kernel takes them: what is not quantized rounded to that type."""
+        return self.expected if operands == "f32" else self._rounded[operands]
+
+    def bound(self, output: Product) -> Float64:
+        """Largest error of each output on ``rows`` that conforms."""
+        expected = np.abs(self.expected_of(output.operands))
+        if output.sums == "exact":
+            return 4 * F32_ROUNDING * expected
+        bound = (self.k + 4) * F32_ROUNDING * self._magnitude
+        if output.values.dtype.itemsize < 4:
+            kind = np.finfo(output.values.dtype)
+            bound = bound + _ROUNDINGS * (float(kind.eps) / 2 * self._magnitude + float(kind.smallest_subnormal))
+        return bound
 
     @functools.cached_property
-    def f32_bound(self) -> Float64:
-        """Of sums in f32, in any order. Another product: made once, though outputs are judged before and after timing."""
-        activation = np.abs(real_values(self.activation, self.rows)).astype(np.float32)
-        weight = np.abs(real_values(self.weight)).astype(np.float32)
-        with np.errstate(invalid="ignore"):
-            magnitude = (activation @ weight.T).astype(np.float64)
-        return (self.k + 4) * F32_ROUNDING * magnitude * 1.001  # the magnitudes are themselves summed in f32
+    def _rounded(self) -> _RoundedProducts:
+        return _RoundedProducts(self)
+
+    @functools.cached_property
+    def _magnitude(self) -> Float64:
+        """|x̂|·|ŵ|ᵀ on ``rows``. Another product: made once, though outputs are judged before and after timing."""
+        return self.product(np.abs(real_values(self.activation, self.rows)), np.abs(real_values(self.weight)))
+
+
+class _RoundedProducts(dict[str, Float64]):
+    """Type → the product of operands in that type, made when it is first asked for."""
+
+    def __init__(self, problem: GemmProblem) -> None:
+        super().__init__()
+        self._problem = problem
+
+    def __missing__(self, name: str) -> Float64:
+        problem, kind = self._problem, value_type(name)
+        activation, weight = (
+            Prepared(kind.round(each.values), None) if each.quantized is None else each
+            for each in (problem.activation, problem.weight)
+        )
+        self[name] = made = quantized_product(activation, weight, problem.rows, problem.product)
+        return made
 
 
 class Gemm:
@@ -105,10 +139,14 @@ class Gemm:
         key = (case.seed, case.shape, case.reference_rows)
 
         def exact() -> Float64:
-            return _rows_product(activation.values[rows], weight.values)
+            return tensors.product(activation.values[rows], weight.values)
 
         def expected() -> Float64:
-            return quantized_product(activation, weight, rows)
+            return quantized_product(activation, weight, rows, tensors.product)
+
+        def own_sqnr(role: str, prepared: Prepared) -> float | None:
+            key_of_role = ("operand sqnr", key, role, operands[role].scheme)
+            return tensors.cached(key_of_role, lambda: operand_sqnr(prepared), lambda _: 64)
 
         schemes = (operands["activation"].scheme, operands["weight"].scheme)
         reference = tensors.cached(("exact", key), exact, lambda array: int(array.nbytes))
@@ -122,14 +160,9 @@ class Gemm:
             else tensors.cached(("expected", key, schemes), expected, lambda array: int(array.nbytes)),
             _bits(operands["weight"]),
             _bits(operands["activation"]),
-            *(
-                tensors.cached(
-                    ("operand sqnr", key, role, operands[role].scheme),
-                    lambda prepared=prepared: operand_sqnr(prepared),  # type: ignore[misc]
-                    lambda _: 64,
-                )
-                for role, prepared in (("weight", weight), ("activation", activation))
-            ),
+            own_sqnr("weight", weight),
+            own_sqnr("activation", activation),
+            tensors.product,
         )
 
     def judge(self, problem: GemmProblem, output: Product) -> Verdict:
@@ -138,17 +171,18 @@ class Gemm:
             return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
         if output.requantized is not None:
             return _judge_codes(problem, output.requantized)
-        error = np.abs(values[problem.rows].astype(np.float64) - problem.expected)
-        bound = problem.exact_bound if output.sums == "exact" else problem.f32_bound
-        finite = np.isfinite(problem.expected)
-        wrong = finite & ~(error <= bound)
+        expected, bound = problem.expected_of(output.operands), problem.bound(output)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(values[problem.rows].astype(np.float64) - expected)
+            wrong = np.isfinite(expected) & ~(error <= bound)
+            wrong &= ~_overflowed(values[problem.rows], expected, bound)
         if not wrong.any():
-            return Verdict()
+            return Verdict(bound_used=_largest_share(error, bound))
         at = tuple(int(index) for index in np.argwhere(wrong)[0])
         row = (int(problem.rows[at[0]]), at[1])
         return Verdict(
             f"{int(wrong.sum())} of {wrong.size} outputs exceed the bound for {output.sums} sums, the first at {row}: "
-            f"{values[row]!r} for {problem.expected[at]!r} ± {bound[at]:.3g}"
+            f"{values[row]!r} for {expected[at]!r} ± {bound[at]:.3g}"
         )
 
     def accuracy(self, problem: GemmProblem, output: Product) -> Metrics:
@@ -159,14 +193,31 @@ class Gemm:
             "activation_sqnr_db": problem.activation_sqnr_db,
             "nan_count": sum(int(np.count_nonzero(np.isnan(tensor))) for tensor in tensors),
             "inf_count": sum(int(np.count_nonzero(np.isinf(tensor))) for tensor in tensors),
-            "bits_per_element": problem.weight_bits,
+            "bits_per_element": problem.weight_bits or 8.0 * value_type(output.operands).bytes,
             "reference_rows": len(problem.rows),
         }
 
-    def work(self, problem: GemmProblem) -> Work:
+    def work(self, problem: GemmProblem, output: Product) -> Work:
         m, n, k = problem.m, problem.n, problem.k
-        read = (n * k * problem.weight_bits + m * k * problem.activation_bits) / 8
-        return Work(int(read) + 4 * m * n, 2 * m * n * k)
+        unquantized = 8.0 * value_type(output.operands).bytes
+        read = n * k * (problem.weight_bits or unquantized) + m * k * (problem.activation_bits or unquantized)
+        return Work(int(read / 8) + output.values.dtype.itemsize * m * n, 2 * m * n * k)
+
+
+def _overflowed(values: NDArray[Any], expected: Float64, bound: Float64) -> NDArray[np.bool_]:
+    """Where Inf is right: the result, or what the bound makes of it, is beyond the output's type."""
+    largest = float(np.finfo(values.dtype).max)
+    right: NDArray[np.bool_] = (
+        np.isinf(values) & (np.sign(values) == np.sign(expected)) & (np.abs(expected) + bound >= largest)
+    )
+    return right
+
+
+def _largest_share(error: Float64, bound: Float64) -> float:
+    """The largest error over its bound, where both are finite and the error is not 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(error > 0, error / bound, 0.0)
+    return float(np.max(share, initial=0.0, where=np.isfinite(share)))
 
 
 def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
@@ -196,11 +247,16 @@ def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Fl
     return values
 
 
-def quantized_product(activation: Prepared, weight: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
+def quantized_product(
+    activation: Prepared,
+    weight: Prepared,
+    rows: NDArray[np.int64] | None = None,
+    product: MatrixProduct = host_product,
+) -> Float64:
     """x̂ · ŵᵀ. Scales that are the same all along k are applied after the sums, so that whole numbers add up exactly."""
     x, x_scale = _split_scale(activation, rows)
     w, w_scale = _split_scale(weight)
-    return _rows_product(x, w) * x_scale * w_scale.T
+    return product(x, w) * x_scale * w_scale.T
 
 
 def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[Float64, Float64]:
@@ -222,15 +278,9 @@ def operand_sqnr(prepared: Prepared) -> float | None:
     return decibel(comparison.signal_power, comparison.noise_power)
 
 
-def _rows_product(activation: NDArray[Any], weight: NDArray[Any]) -> Float64:
-    with np.errstate(invalid="ignore"):
-        product: Float64 = activation.astype(np.float64, copy=False) @ weight.astype(np.float64, copy=False).T
-    return product
-
-
-def _bits(operand: Operand) -> float:
+def _bits(operand: Operand) -> float | None:
     if operand.scheme is None:
-        return _UNQUANTIZED_BITS
+        return None
     return operand.scheme.bits_per_element(operand.shape, operand.channel_axis)
 
 

@@ -9,11 +9,19 @@ from harness.kernels.common.supports import (
     static,
     unquantized,
 )
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.spec import KernelSpec, Request, Supports
+from harness.kernels.specialisation import CudaSource, Specialisation
+
+DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
 
 _BYTES = ("int8", "uint8")
 _INT32_SAFE_K = 2**31 // 2**16
 """Largest k for which products of two bytes cannot overflow an int32 sum."""
+_S8_SAFE_K = 2**31 // 2**14 - 1
+"""The same for products of at most 2^14 in magnitude: two signed bytes, or 256 times two signed nibbles."""
+_MAX_M = 65535 * 128
+"""Blocks of 128 rows that a grid's second axis counts."""
+_ROWWISE = ("per_tensor", "per_token")
 
 
 def _integer_product(request: Request) -> str | None:
@@ -88,9 +96,37 @@ def _cpu(name: str, entry: str, doc: str, **more: object) -> KernelSpec:
 _BOTH = frozenset({"weight", "activation"})
 
 
-def _cuda(name: str, doc: str, **more: object) -> KernelSpec:
-    """A kernel of the CUDA backend: suites may name it on any machine, where that backend is absent it is skipped."""
-    return KernelSpec(name, "gemm", "cuda", "kernel", "", doc, **more)  # type: ignore[arg-type]
+def _codes_product(element: str) -> Supports:
+    """What the tiled integer products take: symmetric operands of one format, one scale or one a row each."""
+
+    def supports(request: Request, device: Device) -> str | None:
+        for role, kinds in (("weight", ("per_tensor", "per_channel", "per_token")), ("activation", _ROWWISE)):
+            scheme, missing = quantized(request, role)
+            reason = (
+                missing
+                or format_in(scheme, (element,), role)
+                or granularity_in(scheme, kinds, role)
+                or static(scheme, role)
+                or (None if scheme.symmetric else f"takes no zero point of the {role}")
+            )
+            if reason:
+                return reason
+        m, k = request["activation"].shape
+        if k > _S8_SAFE_K:
+            return f"int32 sums hold k up to {_S8_SAFE_K}"
+        return f"takes m up to {_MAX_M}" if m > _MAX_M else None
+
+    return supports
+
+
+def _cublas(name: str, entry: str, doc: str) -> KernelSpec:
+    return KernelSpec(name, "gemm", "cuda", "baseline", f"harness.kernels.gemm.cublas:{entry}", doc, ignores=_BOTH)
+
+
+def _tiled(name: str, entry: str, element: str, source: str, registers: int, doc: str) -> KernelSpec:
+    cuda = CudaSource(source, lambda request: Specialisation.of(source), registers)
+    entry = f"harness.kernels.gemm.cuda:{entry}"
+    return KernelSpec(name, "gemm", "cuda", "kernel", entry, doc, supports=_codes_product(element), cuda=cuda)
 
 
 KERNELS = (
@@ -126,9 +162,9 @@ KERNELS = (
         "the NumPy oracle run as a kernel (float64 product of dequantized operands)",
         max_samples=3,
     ),
-    _cuda("cublas_f16", "cuBLAS product in f16", ignores=_BOTH),
-    _cuda("cublas_f32", "cuBLAS product in f32", ignores=_BOTH),
-    _cuda("dp4a", "int8 dot products of four, DP4A"),
-    _cuda("wmma_s8", "int8 tensor-core product through WMMA"),
-    _cuda("int4_packed", "packed int4 weights and activations"),
+    _cublas("cublas_f16", "CublasF16", "cuBLAS product in f16, sums in f32"),
+    _cublas("cublas_f32", "CublasF32", "cuBLAS product in f32"),
+    _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "int8 dot products of four, DP4A"),
+    _tiled("wmma_s8", "WmmaS8", "int8", WMMA_S8, 128, "int8 tensor-core product through WMMA"),
+    _tiled("int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "packed int4 operands, on the int8 tensor cores"),
 )

@@ -52,7 +52,7 @@ class Quantize:
     def accuracy(self, problem: TensorProblem, output: Codes) -> Metrics:
         return tensor_accuracy(problem, dequantize(with_params(problem.quantized, output.codes)))
 
-    def work(self, problem: TensorProblem) -> Work:
+    def work(self, problem: TensorProblem, output: object) -> Work:
         return read_write_work(problem)
 
 

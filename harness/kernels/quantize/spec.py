@@ -1,8 +1,12 @@
 """Kernels that turn values into codes."""
 
 from harness.device import Device
+from harness.kernels.common.affine_program import affine, specialise
 from harness.kernels.common.supports import format_in, full_range, onnx_grid, quantized, static
 from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.specialisation import CudaSource
+
+SOURCE = "quantize/quantize.cu"
 
 ONNX_FORMATS = ("int8", "uint8", "int4", "uint4", "fp8_e4m3", "fp8_e5m2")
 """Element formats that onnxruntime's CPU QuantizeLinear and DequantizeLinear take."""
@@ -17,7 +21,13 @@ def onnx_linear(request: Request, device: Device) -> str | None:
         or onnx_grid(request["tensor"])
         or static(scheme, "tensor")
         or full_range(scheme)
+        or f32_only(request)
     )
+
+
+def f32_only(request: Request) -> str | None:
+    """The onnxruntime graphs are built for f32."""
+    return None if request["tensor"].dtype == "f32" else "takes tensors of f32 only"
 
 
 def _dynamic(request: Request, device: Device) -> str | None:
@@ -27,7 +37,7 @@ def _dynamic(request: Request, device: Device) -> str | None:
     wanted = (scheme.format, scheme.granularity, scheme.symmetric, scheme.range, scheme.scale_format)
     if wanted != ("uint8", "per_tensor", False, "dynamic", "f32"):
         return "does uint8, per_tensor, asymmetric with a dynamic range only"
-    return None
+    return f32_only(request)
 
 
 KERNELS = (
@@ -48,6 +58,16 @@ KERNELS = (
         "harness.kernels.quantize.ort:DynamicQuantizeLinear",
         "onnxruntime DynamicQuantizeLinear: range and uint8 codes in one operator",
         supports=_dynamic,
+    ),
+    KernelSpec(
+        "affine",
+        "quantize",
+        "cuda",
+        "kernel",
+        "harness.kernels.quantize.cuda:QuantizeAffine",
+        "int8, uint8 and packed int4 codes with given scales, any granularity",
+        supports=affine,
+        cuda=CudaSource(SOURCE, specialise(SOURCE, signed=False), max_registers=48),
     ),
     KernelSpec(
         "reference",

@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.kernels.tensors import Tensors
 
-_CHECKED = ("mse", "max_abs_error", "saturated_fraction")
+_CHECKED = ("mse", "max_abs_error", "saturated_fraction", "rounding_mse", "clipping_mse", "nan_count", "inf_count")
 _TOLERANCE = 1e-9
 """Relative: float64 sums of at most 2^36 terms in any order."""
+
+
+def _same_signal(output: Metrics, expected: Metrics) -> bool:
+    """Signal power shows in the SQNR alone: a relative tolerance of power is an absolute one of decibels."""
+    found, wanted = output.get("sqnr_db"), expected["sqnr_db"]
+    return found == wanted or (found is not None and wanted is not None and abs(found - wanted) < 10 * _TOLERANCE)
 
 
 class Statistics:
@@ -27,18 +33,20 @@ class Statistics:
     def judge(self, problem: TensorProblem, output: Metrics) -> Verdict:
         expected = tensor_accuracy(problem, dequantize(problem.quantized))
         for name in _CHECKED:
-            found, wanted = output[name], expected[name]
+            found, wanted = output.get(name), expected[name]
             if found is None or wanted is None:
                 if found is not wanted:
                     return Verdict(f"{name} is {found!r}, expected {wanted!r}")
             elif abs(found - wanted) > _TOLERANCE * abs(wanted):
                 return Verdict(f"{name} is {found!r}, expected {wanted!r}")
+        if not _same_signal(output, expected):
+            return Verdict(f"sqnr_db is {output.get('sqnr_db')!r}, expected {expected['sqnr_db']!r}")
         return Verdict()
 
     def accuracy(self, problem: TensorProblem, output: Metrics) -> Metrics:
         return output
 
-    def work(self, problem: TensorProblem) -> Work:
+    def work(self, problem: TensorProblem, output: object) -> Work:
         return read_write_work(problem)
 
 

@@ -1,0 +1,92 @@
+"""What kernels of this backend have in common: operands on the device, several sets of them, and how they are launched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.backends.cuda.session import Session, session
+from harness.device import Device
+
+Arrays = dict[str, Any]
+"""Name → cupy array."""
+POISON = 0xA5
+"""Byte that outputs are filled with before a launch: what a kernel leaves unwritten is then no valid result."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output to allocate: extents and element type."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+class CudaKernel(ABC):
+    """One kernel on one problem.
+
+    Subclasses hand over ``inputs`` (host or device arrays) and ``outputs``, and launch on a set of those. Timing adds
+    further sets, equal in content, and selects them in turn, so that what a launch reads is not in the cache.
+    """
+
+    def __init__(self, device: Device, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, Output]) -> None:
+        self.session: Session = session(device)
+        self._outputs = dict(outputs)
+        self._sets: list[Arrays] = []
+        self._current = 0
+        self._inputs = {name: _on_device(array) for name, array in inputs.items()}
+        self._sets = [{**self._inputs, **self._poisoned_outputs()}]
+
+    @abstractmethod
+    def launch_on(self, arrays: Arrays) -> None:
+        """Put the kernel's launches into the session's stream, on this set of operands."""
+
+    def launch(self) -> None:
+        """One launch on the selected set. Asynchronous."""
+        self.launch_on(self._sets[self._current])
+
+    def array(self, name: str) -> NDArray[Any]:
+        """An operand of the selected set, on the host. Waits for the stream, and raises what went wrong in it."""
+        self.session.synchronize()
+        found: NDArray[Any] = self._sets[self._current][name].get()
+        return found
+
+    @property
+    def operand_bytes(self) -> int:
+        """Bytes of one set."""
+        return sum(int(array.nbytes) for array in self._sets[0].values())
+
+    @property
+    def sets(self) -> int:
+        """How many sets there are."""
+        return len(self._sets)
+
+    def add_set(self) -> None:
+        """One more set, equal inputs and poisoned outputs. Raises MemoryError (cupy's) where there is no room."""
+        copies = {name: array.copy() for name, array in self._inputs.items()}
+        self._sets.append({**copies, **self._poisoned_outputs()})
+
+    def select(self, index: int) -> None:
+        """Choose the set that ``launch`` and ``array`` use, counted round and round."""
+        self._current = index % len(self._sets)
+
+    def _poisoned_outputs(self) -> Arrays:
+        import cupy
+
+        made = {}
+        for name, output in self._outputs.items():
+            array = cupy.empty(output.shape, dtype=output.dtype)
+            array.view(np.uint8).fill(POISON) if array.ndim and array.size else array.fill(0)
+            made[name] = array
+        return made
+
+
+def _on_device(array: NDArray[Any]) -> Any:
+    import cupy
+
+    return cupy.ascontiguousarray(cupy.asarray(array))

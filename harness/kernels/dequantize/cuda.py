@@ -1,0 +1,31 @@
+"""dequantize.cu on the device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.backends.cuda.kernel import Arrays, Output
+from harness.device import Device
+from harness.kernels.common.affine_kernel import AffineKernel, stored_codes
+from harness.kernels.common.affine_program import THREADS, AffineProgram
+from harness.kernels.common.tensor_problem import TensorProblem
+from harness.kernels.dequantize.oracle import Values
+from harness.kernels.dequantize.spec import SOURCE
+
+
+class DequantizeAffine(AffineKernel):
+    """The oracle's codes are operands; values come in the tensor's type."""
+
+    def __init__(self, problem: TensorProblem, device: Device, program: AffineProgram | None = None) -> None:
+        stored = np.float32 if problem.type.bytes == 4 else np.uint16
+        outputs = {"x": Output((problem.values.size,), stored)}
+        super().__init__(problem, device, {"codes": stored_codes(problem)}, outputs, program)
+        self._kernel = self.session.kernel(self.program.specialisation(SOURCE, signed=True), "dequantize")
+        self._grid = self.grid(self.program.width or 1)
+
+    def launch_on(self, arrays: Arrays) -> None:
+        operands = (arrays["codes"], arrays["scales"], arrays["zeros"], arrays["x"])
+        self.session.launch(self._kernel, self._grid, THREADS, *operands, self.count, *self.blocks)
+
+    def output(self) -> Values:
+        return self.problem.type.read(self.array("x")).reshape(self.problem.values.shape)

@@ -1,0 +1,123 @@
+"""Times variants of the CUDA kernels, to choose the constants that NOTES.md of the families explain.
+
+``python -m harness.kernels.sweep quantize`` (or dequantize, statistics, gemm) on a machine with a CUDA device. Every variant
+must conform before it is timed; all of them see the same operands, on cold caches.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.backends.cuda.peaks import copy_bandwidth
+from harness.backends.cuda.timing import time_launch
+from harness.case import Case
+from harness.cli.console import output, table
+from harness.device import Device
+from harness.errors import DeviceError
+from harness.kernels.common.affine_kernel import program_of
+from harness.kernels.ops import OPS
+from harness.kernels.spec import load_attribute
+from harness.kernels.tensors import Tensors
+from harness.plan import plan
+from harness.suite import load_suite
+from harness.timing import Measure
+
+_MEASURE = Measure(min_samples=50, max_time_s=0.5)
+_AFFINE = {
+    "quantize": "harness.kernels.quantize.cuda:QuantizeAffine",
+    "dequantize": "harness.kernels.dequantize.cuda:DequantizeAffine",
+}
+Variant = tuple[str, Any]
+
+
+def _case(op: str, shape: Mapping[str, Any], device: Device, kernel: str, **axes: str) -> Case:
+    suite = {"name": "sweep", "op": op, "shapes": [{"name": "s", **shape}], "matrix": {"kernel": kernel, **axes}}
+    return plan(load_suite(suite), device)[0]
+
+
+def affine_variants(op: str, problem: Any, device: Device) -> Iterator[Variant]:
+    """Widths and unrollings."""
+    kind, chosen = load_attribute(_AFFINE[op]), program_of(problem)
+    for width in (4, 8, 16):
+        for unroll in (1, 2, 4, 8):
+            program = replace(chosen, width=width, unroll=unroll)
+            yield f"width {width} unroll {unroll}", lambda program=program: kind(problem, device, program)
+
+
+def statistics_variants(problem: Any, device: Device) -> Iterator[Variant]:
+    """Blocks that share the tensor, for each multiprocessor."""
+    from harness.kernels.statistics import cuda
+
+    for blocks in (2, 4, 5, 6, 8, 10):
+
+        def make(blocks: int = blocks) -> Any:
+            return cuda.Statistics(problem, device, blocks_a_multiprocessor=blocks)
+
+        yield f"{blocks} blocks a multiprocessor", make
+
+
+def gemm_variants(problem: Any, device: Device) -> Iterator[Variant]:
+    """Stages of the ring that tiles arrive in; dp4a has none."""
+    from harness.kernels.gemm import cuda
+
+    yield "dp4a", lambda: cuda.Dp4a(problem, device)
+    for stages in (2, 3):
+        yield f"wmma_s8 stages {stages}", lambda stages=stages: cuda.WmmaS8(problem, device, {"STAGES": stages})
+
+
+def sweep(op: str, device: Device) -> None:
+    """Print one row a variant: median time, rate, and share of the copy bandwidth for ops whose floor is bytes."""
+    tensors = Tensors()
+    family = load_attribute(OPS[op].family)
+    made = table(f"{op} on {device.model}", "case", "variant", "time µs", "rate", right=("time µs", "rate"))
+    for name, case in _cases(op, device):
+        problem = family.problem(case, tensors)
+        variants = {"gemm": gemm_variants, "statistics": statistics_variants}.get(op)
+        found = variants(problem, device) if variants else affine_variants(op, problem, device)
+        for label, make in found:
+            kernel = make()
+            kernel.launch()
+            result = kernel.output()
+            verdict = family.judge(problem, result)
+            if not verdict.conforms:
+                made.add_row(name, label, "–", f"wrong: {verdict.reason}")
+                continue
+            time_s, work = time_launch(kernel, _MEASURE).time_s, family.work(problem, result)
+            rate = (
+                f"{work.flops / time_s / 1e12:.0f} TOPS"
+                if work.flops
+                else f"{work.moved_bytes / time_s / copy_bandwidth(device):.3f} of copy"
+            )
+            made.add_row(name, label, f"{time_s * 1e6:.1f}", rate)
+    output.print(made)
+    if op != "gemm":
+        output.print(f"copy of 256 MiB: {copy_bandwidth(device) / 1e12:.3f} TB/s, read and written")
+
+
+def _cases(op: str, device: Device) -> Iterator[tuple[str, Case]]:
+    if op == "gemm":
+        shape = {"m": 4096, "n": 4096, "k": 4096}
+        yield "w8a8 4096^3", _case(op, shape, device, "wmma_s8", scheme="w8a8")
+        return
+    for dtype in ("f32", "bf16"):
+        for element in ("int8", "int4"):
+            tensor = {"rows": 16384, "cols": 4096, "dtype": dtype}
+            yield f"{dtype} {element}", _case(op, tensor, device, "affine", format=element)
+
+
+def main() -> None:
+    """Sweep the ops that the command line names."""
+    from harness.backends import find_device
+
+    device = find_device("auto")
+    if device.backend != "cuda":
+        raise DeviceError(f"sweep: needs a CUDA device (got {device.name}); see `harness doctor`")
+    for op in sys.argv[1:] or ("quantize", "dequantize", "statistics", "gemm"):
+        sweep(op, device)
+
+
+if __name__ == "__main__":
+    main()

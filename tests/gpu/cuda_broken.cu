@@ -1,0 +1,1 @@
+extern "C" __global__ void none(unsigned char *codes) { this is no CUDA; }

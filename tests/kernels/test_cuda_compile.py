@@ -1,0 +1,96 @@
+"""Every CUDA source, in every specialisation that the suites plan, compiles for every architecture, within its registers.
+
+No device is needed. What an architecture cannot do must be declared by the kernel's spec: nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from harness.backends.cuda.ahead import specialisations
+from harness.backends.cuda.compiler import cubin
+from harness.backends.cuda.resources import resources
+from harness.device import Device
+from harness.kernels import KERNELS
+from harness.kernels.specialisation import SOURCE_ROOT, Specialisation, capability_of
+from harness.plan import plan
+from harness.suite import load_suite
+from harness.verify import conformance_suite, cuda_kernels
+
+ARCHITECTURES = ("sm_80", "sm_89", "sm_90a", "sm_100a", "sm_120a")
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = sorted((ROOT / "suites").glob("*.yaml")) + sorted({conformance_suite(spec.op) for spec in cuda_kernels()})
+SOURCES = {spec.cuda.file: spec.cuda for spec in KERNELS if spec.cuda is not None}
+
+
+@functools.cache
+def _planned(architecture: str) -> tuple[Specialisation, ...]:
+    device = Device("cuda:0", "cuda", "any", architecture, 1 << 40)
+    found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device))]
+    return tuple(dict.fromkeys([*found, Specialisation("common/gate.cu")]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Everything is compiled here and now."""
+    before = os.environ.get("HARNESS_CACHE")
+    os.environ["HARNESS_CACHE"] = str(tmp_path_factory.mktemp("cubins"))
+    yield
+    os.environ.pop("HARNESS_CACHE") if before is None else os.environ.update(HARNESS_CACHE=before)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_specialisation_compiles_without_spills(architecture):
+    wanted = _planned(architecture)
+
+    def problems(specialisation: Specialisation) -> list[str]:
+        declared = SOURCES.get(specialisation.source)
+        limit = declared.max_registers if declared else 32
+        found = resources(cubin(specialisation, architecture))
+        return [f"{specialisation.label}: {text}" for each in found if (text := each.problem(limit))]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = [text for texts in pool.map(problems, wanted) for text in texts]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_source_is_compiled_or_declared_impossible(architecture):
+    compiled = {each.source for each in _planned(architecture)}
+    for spec in cuda_kernels():
+        if spec.cuda is not None:
+            declared = spec.cuda.problem_on(architecture)
+            assert (spec.cuda.file in compiled) == (declared is None), f"{spec.name}: {declared}"
+
+
+def test_every_cuda_source_belongs_to_a_kernel():
+    there = {str(path.relative_to(SOURCE_ROOT)) for path in SOURCE_ROOT.rglob("*.cu")}
+    assert there == {*SOURCES, "common/gate.cu"}
+
+
+def test_declared_registers_are_not_far_from_what_is_used():
+    """A declaration with much room says nothing."""
+    most: dict[str, int] = {}
+    for architecture in ARCHITECTURES:
+        for each in _planned(architecture):
+            used = max(entry.registers for entry in resources(cubin(each, architecture)))
+            most[each.source] = max(most.get(each.source, 0), used)
+    for source, declared in SOURCES.items():
+        assert most[source] <= declared.max_registers <= most[source] + 16, (source, most[source])
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"), [("sm_80", (8, 0)), ("sm_90a", (9, 0)), ("sm_100a", (10, 0)), ("sm_120a", (12, 0))]
+)
+def test_capability_of(name, capability):
+    assert capability_of(name) == capability
+
+
+def test_a_lower_architecture_is_refused_with_the_reason():
+    for declared in SOURCES.values():
+        assert declared.problem_on("sm_75") == "needs compute capability 8.0, sm_75 is lower"
