@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -23,6 +24,8 @@ from harness.errors import CompileError
 from harness.kernels.specialisation import SOURCE_ROOT, Specialisation
 
 _STANDARD = "c++17"
+_IMPORTING = threading.Lock()
+"""cuda.core's first import fails where several threads begin it at once."""
 
 
 def cubin(specialisation: Specialisation, architecture: str) -> Path:
@@ -56,7 +59,8 @@ def cached_path(specialisation: Specialisation, architecture: str) -> Path:
 
 def compile_cubin(specialisation: Specialisation, architecture: str) -> bytes:
     """Compile, without the cache. Works on a machine without a GPU. Raises CompileError with the compiler's log."""
-    from cuda.core import Program, ProgramOptions
+    with _IMPORTING:
+        from cuda.core import Program, ProgramOptions
 
     _sources(specialisation)  # readable, or said so
     folders = dict.fromkeys(header_folder(name) for name in system_includes(specialisation.path))
