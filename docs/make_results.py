@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from harness.execute import source_digest
+from harness.kernels import kernel
 from harness.store import read_results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,17 +40,25 @@ def table(frame: pd.DataFrame) -> str:
         "| op | kernel | tensor | scheme | time | rate | of copy | over f16 | SQNR |",
         "|---|---|---|---|--:|--:|--:|--:|--:|",
     ]
-    lines += [_line(row) for row in shown.to_dict("records")]
+    rows = shown.to_dict("records")
+    lines += [_line(row) for row in rows]
+    if not all(map(_is_current, rows)):
+        lines += ["", "† of another source of that kernel than the one here (commit 2f7f0cf; column `kernel_digest`)."]
     return "\n".join(lines)
 
 
-def _line(row: dict[str, object]) -> str:
+def _is_current(row: dict[str, Any]) -> bool:
+    """Whether the record is of the kernel's present source."""
+    return source_digest(kernel(str(row["op"]), str(row["kernel"]))) == row["kernel_digest"]
+
+
+def _line(row: dict[str, Any]) -> str:
     product = row["op"] == "gemm"
     shape = f"{row['m']} × {row['n']} × {row['k']}" if product else f"{row['rows']} × {row['cols']} {row['dtype']}"
     rate = f"{row['flops_per_s'] / 1e12:.0f} TOPS" if product else f"{row['bytes_per_s'] / 1e12:.2f} TB/s"
     cells = (
         row["op"],
-        f"`{row['kernel']}`",
+        f"`{row['kernel']}`" + ("" if _is_current(row) else " †"),
         shape,
         row["scheme"] if isinstance(row["scheme"], str) else "–",
         f"{row['time_s'] * 1e6:.1f} µs",

@@ -60,3 +60,11 @@ def test_the_suite_in_the_documentation_loads():
 
     block = re.search(r"```yaml\n(.*?)```", (DOCS / "suites.md").read_text(), re.DOTALL)
     assert load_suite(yaml.safe_load(block.group(1))).op == "gemm"
+
+
+def test_reference_results_are_current():
+    page = runpy.run_path(str(DOCS / "make_results.py"))
+    readme = (ROOT / "README.md").read_text()
+    made = page["table"](page["reference_results"]())
+    assert made.count("\n| ") >= 10
+    assert page["with_table"](readme, made) == readme, "run python docs/make_results.py"
