@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.device import Device
 from harness.kernels.common.block_layout import KIND_NUMBERS, BlockLayout, block_layout
 from harness.kernels.common.supports import format_in, quantized, static
-from harness.kernels.spec import Request
-from harness.kernels.specialisation import Specialisation
+from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
 
@@ -90,3 +90,11 @@ def affine(request: Request, device: Device) -> str | None:
     if reason is None and _program_of(request) is None:
         return "takes fewer than 2^32 elements, and blocks that three axes describe"
     return reason
+
+
+def affine_spec(op: str, kind: str, source: str, doc: str, *, reads_codes: bool, max_registers: int) -> KernelSpec:
+    """The row of an op's affine kernel; ``kind`` is the class in the family's ``cuda.py``."""
+    cuda = CudaSource(source, specialise(source, signed=reads_codes), max_registers)
+    return KernelSpec(
+        "affine", op, "cuda", "kernel", f"harness.kernels.{op}.cuda:{kind}", doc, supports=affine, cuda=cuda
+    )

@@ -1,9 +1,8 @@
 """Kernels that turn codes into values."""
 
-from harness.kernels.common.affine_program import affine, specialise
+from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec
-from harness.kernels.specialisation import CudaSource
 
 SOURCE = "dequantize/dequantize.cu"
 
@@ -17,15 +16,13 @@ KERNELS = (
         "onnxruntime DequantizeLinear (per tensor, per axis, blocked)",
         supports=onnx_linear,
     ),
-    KernelSpec(
-        "affine",
+    affine_spec(
         "dequantize",
-        "cuda",
-        "kernel",
-        "harness.kernels.dequantize.cuda:DequantizeAffine",
+        "DequantizeAffine",
+        SOURCE,
         "values of int8, uint8 and packed int4 codes, any granularity",
-        supports=affine,
-        cuda=CudaSource(SOURCE, specialise(SOURCE, signed=True), max_registers=48),
+        reads_codes=True,
+        max_registers=48,
     ),
     KernelSpec(
         "reference",

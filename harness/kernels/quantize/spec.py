@@ -1,10 +1,9 @@
 """Kernels that turn values into codes."""
 
 from harness.device import Device
-from harness.kernels.common.affine_program import affine, specialise
+from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.common.supports import format_in, full_range, onnx_grid, quantized, static
 from harness.kernels.spec import KernelSpec, Request
-from harness.kernels.specialisation import CudaSource
 
 SOURCE = "quantize/quantize.cu"
 
@@ -59,15 +58,13 @@ KERNELS = (
         "onnxruntime DynamicQuantizeLinear: range and uint8 codes in one operator",
         supports=_dynamic,
     ),
-    KernelSpec(
-        "affine",
+    affine_spec(
         "quantize",
-        "cuda",
-        "kernel",
-        "harness.kernels.quantize.cuda:QuantizeAffine",
+        "QuantizeAffine",
+        SOURCE,
         "int8, uint8 and packed int4 codes with given scales, any granularity",
-        supports=affine,
-        cuda=CudaSource(SOURCE, specialise(SOURCE, signed=False), max_registers=48),
+        reads_codes=False,
+        max_registers=48,
     ),
     KernelSpec(
         "reference",
