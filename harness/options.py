@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_OUT = Path("results")
+DEFAULT_EVIDENCE = DEFAULT_OUT / "reference" / "conformance.parquet"
 DEFAULT_CASE_TIMEOUT_S = 300.0
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from harness.backends import find_device
 from harness.device import Device
@@ -28,8 +27,8 @@ from harness.options import RunOptions
 from harness.record import Row, Status
 from harness.runner import Watcher, run_suite
 from harness.store.files import explained, read_table
+from harness.store.writer import write_parquet
 
-EVIDENCE = Path("results/reference/conformance.parquet")
 _KEY = ["op", "kernel", "architecture"]
 
 
@@ -129,9 +128,7 @@ def update_evidence(path: Path, found: Iterable[Evidence]) -> pd.DataFrame:
     kept, new = read_evidence(path), pd.DataFrame([asdict(each) for each in found])
     merged = new if kept.empty else pd.concat([kept, new]).drop_duplicates(_KEY, keep="last")
     merged = merged.sort_values(_KEY).reset_index(drop=True)
-    with explained(path, "write the evidence"):
+    with explained(path.parent, "create the folder of the evidence"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        pq.write_table(pa.Table.from_pandas(merged, preserve_index=False), part)
-        part.replace(path)
+    write_parquet(path, pa.Table.from_pandas(merged, preserve_index=False), {})
     return merged

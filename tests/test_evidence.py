@@ -11,10 +11,10 @@ from harness.device import Device
 from harness.errors import DeviceError, HarnessError
 from harness.execute import source_digest
 from harness.kernels.spec import KernelSpec
+from harness.options import DEFAULT_EVIDENCE as EVIDENCE
 from harness.plan import plan
 from harness.suite import load_suite
 from harness.verify import (
-    EVIDENCE,
     Evidence,
     conformance_suite,
     cuda_kernels,

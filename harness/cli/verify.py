@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from harness.cli.console import errors, output, table
+from harness.options import DEFAULT_EVIDENCE
 
 
 def verify(
@@ -16,9 +17,7 @@ def verify(
         list[str] | None, typer.Option(help="Only this CUDA kernel (NAME or OP/NAME); repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto or cuda:N.")] = "auto",
-    out: Annotated[Path, typer.Option(help="The evidence file to update.")] = Path(
-        "results/reference/conformance.parquet"
-    ),
+    out: Annotated[Path, typer.Option(help="The evidence file to update.")] = DEFAULT_EVIDENCE,
 ) -> None:
     """Run every CUDA kernel's conformance cases on the GPU that is here, and update the evidence.
 

@@ -101,8 +101,8 @@ class RunWriter:
         """Write ``rows`` as parquet with the samples beside it, by rename. The journal goes when all cases are in."""
         metadata = {METADATA_KEY: self.header.text()}
         samples = self.parquet.with_name(f"{self.header.run_id}{SAMPLES_SUFFIX}")
-        _write_parquet(samples, _samples_table(self.header.run_id, self._samples), metadata)
-        _write_parquet(self.parquet, pa.Table.from_pylist(rows, ARROW_SCHEMA), metadata)
+        write_parquet(samples, _samples_table(self.header.run_id, self._samples), metadata)
+        write_parquet(self.parquet, pa.Table.from_pylist(rows, ARROW_SCHEMA), metadata)
         if len(rows) >= self.header.planned:
             with explained(self.journal, "remove the journal"):
                 self.journal.unlink()
@@ -132,7 +132,8 @@ def _samples_table(run_id: str, samples: dict[str, list[float]]) -> pa.Table:
     return pa.table(columns, schema=_SAMPLES_SCHEMA)
 
 
-def _write_parquet(path: Path, table: pa.Table, metadata: dict[bytes, Any]) -> None:
+def write_parquet(path: Path, table: pa.Table, metadata: dict[bytes, Any]) -> None:
+    """Write a table by rename, with ``metadata`` beside its own. Raises StoreError where that cannot be done."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     merged = {**(table.schema.metadata or {}), **metadata}
     with explained(path, "write results"):

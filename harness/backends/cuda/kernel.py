@@ -37,10 +37,9 @@ class CudaKernel(ABC):
     def __init__(self, device: Device, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, Output]) -> None:
         self.session: Session = session(device)
         self._outputs = dict(outputs)
-        self._sets: list[Arrays] = []
         self._current = 0
         self._inputs = {name: _on_device(array) for name, array in inputs.items()}
-        self._sets = [{**self._inputs, **self._poisoned_outputs()}]
+        self._sets: list[Arrays] = [{**self._inputs, **self._poisoned_outputs()}]
 
     @abstractmethod
     def launch_on(self, arrays: Arrays) -> None:

@@ -40,14 +40,11 @@ class Session:
             self._kernels[specialisation, entry] = self._modules[specialisation].get_kernel(entry)
         return self._kernels[specialisation, entry]
 
-    def launch(
-        self, kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any, shared_bytes: int = 0
-    ) -> None:
+    def launch(self, kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any) -> None:
         """Put one launch into the stream. Arrays pass as their addresses, NumPy scalars as they are."""
         from cuda.core import LaunchConfig, launch
 
-        config = LaunchConfig(grid=grid, block=block, shmem_size=shared_bytes)
-        launch(self.stream, config, kernel, *map(_argument, arguments))
+        launch(self.stream, LaunchConfig(grid=grid, block=block), kernel, *map(_argument, arguments))
 
     def synchronize(self) -> None:
         """Wait for the stream; raises what went wrong in it."""
