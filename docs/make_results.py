@@ -43,7 +43,7 @@ def table(frame: pd.DataFrame) -> str:
     rows = shown.to_dict("records")
     lines += [_line(row) for row in rows]
     if not all(map(_is_current, rows)):
-        lines += ["", "† of another source of that kernel than the one here (commit 2f7f0cf; column `kernel_digest`)."]
+        lines += ["", "† of an earlier source of that kernel than the one here (column `kernel_digest`)."]
     return "\n".join(lines)
 
 

@@ -60,11 +60,12 @@ def statistics_variants(problem: Any, device: Device) -> Iterator[Variant]:
 
 
 def gemm_variants(problem: Any, device: Device) -> Iterator[Variant]:
-    """The steps of the ladder."""
+    """Stages of the ring that tiles arrive in; dp4a has none."""
     from harness.kernels.gemm import cuda
 
     yield "dp4a", lambda: cuda.Dp4a(problem, device)
-    yield "wmma_s8", lambda: cuda.WmmaS8(problem, device)
+    for stages in (2, 3):
+        yield f"wmma_s8 stages {stages}", lambda stages=stages: cuda.WmmaS8(problem, device, {"STAGES": stages})
 
 
 def sweep(op: str, device: Device) -> None:

@@ -179,12 +179,26 @@ def test_nan_among_the_outputs_is_noticed():
     assert "the first at (1, 2): " in FAMILY.judge(problem, Product(made, "f32")).reason
 
 
-def test_operands_beyond_the_type_are_left_out():
-    """An infinite operand has no right product: neither f16's infinities nor what becomes of them is judged."""
+def test_operands_beyond_the_type_leave_no_finite_output():
+    """An infinite operand has no right product but Inf or NaN."""
     problem = _problem(m=3, n=4, k=8, data={"distribution": "normal", "std": 2.0, "mean": 2e5})
-    made = np.zeros((3, 4), np.float16)
     assert not np.isfinite(problem.expected_of("f16")).any()
+    made = np.full((3, 4), np.nan, np.float16)
+    made[0] = np.inf
     assert FAMILY.judge(problem, Product(made, "f32", operands="f16")).conforms
+    made[2, 1] = 0
+    assert "the first at (2, 1): " in FAMILY.judge(problem, Product(made, "f32", operands="f16")).reason
+
+
+def test_an_f16_output_is_rounded_once_where_terms_cancel():
+    """Half a unit of the output, not of the terms that it is the difference of."""
+    problem = _problem(k=1000)
+    exact = problem.expected_of("f16")
+    assert FAMILY.judge(problem, Product(exact.astype(np.float16), "f32", operands="f16")).conforms
+    x, w = _operands(problem, np.float16)
+    terms = (np.abs(x) @ np.abs(w).T).astype(np.float64)
+    made = (exact + 2.0**-11 * terms).astype(np.float16)
+    assert "35 of 35" in FAMILY.judge(problem, Product(made, "f32", operands="f16")).reason
 
 
 def test_codes_have_no_bound():

@@ -18,8 +18,8 @@ _VALUE_NUMBERS = {"f32": 0, "f16": 1, "bf16": 2}
 _WIDTHS = {"f32": 4, "f16": 8, "bf16": 8}
 """Neighbours that a thread takes with one load of 16 bytes."""
 THREADS = 256
-_UNROLL = 4
-"""Loads that a thread has in flight (the families' NOTES.md say what chose these). Both as the sources have them."""
+_UNROLL = 2
+"""Loads that a thread has in flight (the families' NOTES.md say what chose these)."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,6 @@ class AffineProgram:
         """``signed``: whether the source reads codes, and so has to know."""
         element = self.scheme.element
         more = {"SIGNED": int(element.signed)} if signed else {}
-        if self.unroll != _UNROLL:
-            more["UNROLL"] = self.unroll
         return Specialisation.of(
             source,
             VALUE=_VALUE_NUMBERS[self.dtype],
@@ -51,6 +49,8 @@ class AffineProgram:
             ASYMMETRIC=int(not self.scheme.symmetric),
             BITS=element.bits,
             WIDTH=self.width,
+            UNROLL=self.unroll,
+            THREADS=THREADS,
             **more,
         )
 

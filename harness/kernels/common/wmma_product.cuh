@@ -15,7 +15,9 @@
 #define TILE_M 128
 #define TILE_N 128
 #define DEPTH 64
+#ifndef STAGES
 #define STAGES 3
+#endif
 #define THREADS 256
 #define WARP_M 64
 #define WARP_N 32
@@ -40,7 +42,8 @@ __device__ __forceinline__ void fill(s8 (*slices)[TILE_ROWS][16], const u8 *matr
 #pragma unroll
     for (int i = 0; i < TILE_ROWS * SLICES / THREADS; ++i) {
         const u32 index = threadIdx.x + i * THREADS;
-        const u32 row = index / SLICES, slice = index % SLICES;
+        // Two threads take the two halves of a 32-byte sector; 16 rows of a warp then fall on few banks twice at most.
+        const u32 row = index / 2 % TILE_ROWS, slice = index % 2 + index / 2 / TILE_ROWS * 2;
         copy_chunk(slices[slice][row], matrix, first + row, rows, pitch, byte + slice * 16);
     }
 }

@@ -6,11 +6,6 @@
 #include "common/affine.cuh"
 #include "common/codes.cuh"
 
-#ifndef UNROLL
-#define UNROLL 4
-#endif
-#define THREADS 256
-
 
 #if WIDTH
 

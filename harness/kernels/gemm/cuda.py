@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +28,7 @@ class _TiledProduct(CudaKernel):
     source: ClassVar[str]
     bits: ClassVar[int] = 8
 
-    def __init__(self, problem: GemmProblem, device: Device) -> None:
+    def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
         activation, weight = problem.activation.quantized, problem.weight.quantized
         assert activation is not None, "planned for a quantized activation"
         assert weight is not None, "planned for a quantized weight"
@@ -38,7 +39,7 @@ class _TiledProduct(CudaKernel):
             "column_scales": weight.params.scale.ravel(),
         }
         super().__init__(device, inputs, {"y": Output((problem.m, problem.n), np.float32)})
-        self._kernel = self.session.kernel(Specialisation.of(self.source), "gemm")
+        self._kernel = self.session.kernel(Specialisation.of(self.source, **(macros or {})), "gemm")
         self._grid = (-(-problem.n // _TILE), -(-problem.m // _TILE))
         strides = (int(inputs[name].size > 1) for name in ("row_scales", "column_scales"))
         extents = (problem.m, problem.n, inputs["activation"].shape[1], *strides)

@@ -5,7 +5,8 @@ k · 255² < 2^53: integer kernels are held to the exact sums, times their scale
 accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²⁴·|x̂|·|ŵ|ᵀ
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). A kernel that takes its unquantized operands
 in a narrower type is held to the product of the operands in that type; one that gives its output in a narrower type may
-round it, and partial sums of a split k, by half a unit of that type each.
+round it once more, by half a unit of that type. Where an operand is infinite or NaN in the type that a kernel takes it in,
+sums in f32 must not come out finite.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Float64 = NDArray[np.float64]
 F32_ROUNDING = 2.0**-24
-_ROUNDINGS = 2  # of the output in a narrower type: partial sums of a split k, and the result
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,8 @@ class GemmProblem:
         bound = (self.k + 4) * F32_ROUNDING * self._magnitude
         if output.values.dtype.itemsize < 4:
             kind = np.finfo(output.values.dtype)
-            bound = bound + _ROUNDINGS * (float(kind.eps) / 2 * self._magnitude + float(kind.smallest_subnormal))
+            half_unit = float(kind.eps) / 2 * (expected + bound)
+            bound = bound + np.maximum(half_unit, float(kind.smallest_subnormal) / 2)
         return bound
 
     @functools.cached_property
@@ -176,6 +177,8 @@ class Gemm:
             error = np.abs(values[problem.rows].astype(np.float64) - expected)
             wrong = np.isfinite(expected) & ~(error <= bound)
             wrong &= ~_overflowed(values[problem.rows], expected, bound)
+            if output.sums == "f32":
+                wrong |= ~np.isfinite(expected) & np.isfinite(values[problem.rows])
         if not wrong.any():
             return Verdict(bound_used=_largest_share(error, bound))
         at = tuple(int(index) for index in np.argwhere(wrong)[0])

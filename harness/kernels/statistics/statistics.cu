@@ -8,7 +8,6 @@
 #include "common/affine.cuh"
 #include "common/codes.cuh"
 
-#define THREADS 256
 #define WARPS (THREADS / 32)
 #define FIGURES 7
 
@@ -18,24 +17,6 @@ struct Figures {
     double saturated, nan, inf;        // counts, exact up to 2^53
 
     __device__ __forceinline__ void clear() { rounding = clipping = signal = largest = saturated = nan = inf = 0.0; }
-
-    __device__ __forceinline__ void take(float x, float code, const Affine &affine, float low, float high)
-    {
-        if (!isfinite(x)) {
-            if (x != x) nan += 1.0; else inf += 1.0;
-            return;
-        }
-        const double exact = x;
-        const double error = static_cast<double>(affine.decode(code)) - exact;
-        const double square = error * error;
-        const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
-        const bool outside = scaled > high + 0.5f || scaled < low - 0.5f;
-        signal += exact * exact;
-        rounding += outside ? 0.0 : square;
-        clipping += outside ? square : 0.0;
-        saturated += outside ? 1.0 : 0.0;
-        largest = fmax(largest, fabs(error));
-    }
 
     __device__ __forceinline__ void add(const Figures &other)
     {
@@ -59,6 +40,32 @@ struct Figures {
     }
 };
 
+// What one thread sees. Its counts fit 32 bits; they are whole numbers, cheaper than sums in f64.
+struct Tally {
+    double rounding, clipping, signal, largest;
+    u32 saturated, nan, inf;
+
+    __device__ __forceinline__ void take(float x, float code, const Affine &affine, float low, float high)
+    {
+        if (!(fabsf(x) <= 3.402823466e38f)) {
+            if (x != x) ++nan; else ++inf;
+            return;
+        }
+        const double exact = x;
+        const double error = static_cast<double>(affine.decode(code)) - exact;
+        const double square = error * error, magnitude = fabs(error);
+        const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
+        signal += exact * exact;
+        if (magnitude > largest) largest = magnitude;
+        if (scaled > high + 0.5f || scaled < low - 0.5f) {
+            clipping += square;
+            ++saturated;
+        } else {
+            rounding += square;
+        }
+    }
+};
+
 // The block's total, in thread 0.
 __device__ __forceinline__ void reduce(Figures &mine)
 {
@@ -78,10 +85,10 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, const float
     const Blocks blocks = BLOCK_ARGUMENTS;
     const u64 step = static_cast<u64>(gridDim.x) * THREADS;
     const u64 thread = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x;
-    Figures mine;
-    mine.clear();
+    Tally seen = {};
 #if WIDTH
     const u64 whole = count / WIDTH;
+#pragma unroll 2
     for (u64 vector = thread; vector < whole; vector += step) {
         Packet<WIDTH * sizeof(value_t)> packet;
         Packet<WIDTH * BITS / 8> code_packet;
@@ -100,21 +107,23 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, const float
 #if LAYOUT == 3
             const Affine affine(scales, zeros, block * WIDTH + j);
 #endif
-            mine.take(values.at[j], code[j], affine, low, high);
+            seen.take(values.at[j], code[j], affine, low, high);
         }
     }
     const u64 start = whole * WIDTH; // the last vector may be short, its block is one
     if (thread < count - start) {
         const Affine affine(scales, zeros, blocks.of(static_cast<u32>(whole)));
         const u64 i = start + thread;
-        mine.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
+        seen.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
     }
 #else
     for (u64 i = thread; i < count; i += step) {
         const Affine affine(scales, zeros, blocks.of(static_cast<u32>(i)));
-        mine.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
+        seen.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
     }
 #endif
+    Figures mine = {seen.rounding, seen.clipping, seen.signal, seen.largest,
+                    static_cast<double>(seen.saturated), static_cast<double>(seen.nan), static_cast<double>(seen.inf)};
     reduce(mine);
     if (threadIdx.x == 0) rows[blockIdx.x] = mine;
 }
