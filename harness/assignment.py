@@ -13,10 +13,12 @@ READY = "ready"
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker is told first. ``parent`` is the process whose end ends the worker."""
+    """What a worker is told first. ``energy``: whether to measure the energy of a launch, which takes seconds a case;
+    ``parent`` is the process whose end ends the worker."""
 
     device: Device
     offline: bool
+    energy: bool
     parent: int
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.record import Row
+from harness.columns import Row
 
 _SAME_PROBLEM = ("op", "shape_name", "data", "m", "n", "k", "rows", "cols", "dtype")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.backends.cpu.device import cores
 from harness.backends.cpu.device import devices as cpu_devices
+from harness.backends.cuda.gpu_facts import facts, other_processes
 from harness.backends.cuda.probe import driver
 from harness.device import Device
 from harness.errors import CompileError
@@ -77,6 +78,22 @@ def nvrtc(device: Device) -> str | None:
         return None
 
 
+def _on_off(value: bool | None) -> str | None:
+    return None if value is None else "on" if value else "off"
+
+
+def power_limit(device: Device) -> str | None:
+    """Watts; None where it is not told."""
+    watts = facts(device).power_limit_w
+    return None if watts is None else f"{watts:g}"
+
+
+def other_gpu_processes(device: Device) -> str | None:
+    """``2 (4321, 8765)``; None where there are none, or none are told."""
+    pids = [str(each.pid) for each in other_processes(device)]
+    return f"{len(pids)} ({', '.join(pids)})" if pids else None
+
+
 ENVIRONMENT: tuple[EnvironmentColumn, ...] = (
     EnvironmentColumn("gpu", "GPU model", lambda device: device.model if device.backend == "cuda" else None),
     EnvironmentColumn("cpu", "CPU model", lambda device: cpu_devices()[0].model),
@@ -91,6 +108,19 @@ ENVIRONMENT: tuple[EnvironmentColumn, ...] = (
     EnvironmentColumn("numpy_version", "NumPy", _package("numpy")),
     EnvironmentColumn("onnxruntime_version", "onnxruntime", _package("onnxruntime")),
     EnvironmentColumn("cuda_driver", "CUDA version that the driver supports", lambda device: cuda_driver(device)),
+    EnvironmentColumn("driver_version", "NVIDIA driver", lambda device: facts(device).driver_version),
+    EnvironmentColumn("nvml_version", "NVML", lambda device: facts(device).nvml_version),
+    EnvironmentColumn("gpu_uuid", "the GPU itself, as NVML names it", lambda device: facts(device).uuid),
+    EnvironmentColumn(
+        "ecc", "error correction of the GPU's memory: on or off", lambda device: _on_off(facts(device).ecc)
+    ),
+    EnvironmentColumn("mig", "whether the GPU is divided (MIG): on or off", lambda device: _on_off(facts(device).mig)),
+    EnvironmentColumn("power_limit_w", "power limit in force on the GPU (W)", lambda device: power_limit(device)),
+    EnvironmentColumn(
+        "other_gpu_processes",
+        "number of others' processes that computed on the GPU when the run began, and their ids",
+        lambda device: other_gpu_processes(device),
+    ),
     EnvironmentColumn("nvrtc_version", "NVRTC that compiles the kernels", lambda device: nvrtc(device)),
     EnvironmentColumn("cuda_core_version", "cuda.core", _package("cuda-core")),
     EnvironmentColumn("cupy_version", "cupy", lambda device: version_of("cupy-cuda13x") or version_of("cupy-cuda12x")),

@@ -7,6 +7,8 @@ import functools
 import hashlib
 import importlib.util
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +16,147 @@ from harness.backends import BACKENDS
 from harness.backends.cuda.source import digest
 from harness.case import Case
 from harness.device import Device
+from harness.identical import identical
 from harness.kernels import kernel as kernel_row
+from harness.kernels.family import Guarded, Work
 from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec, load_attribute
 from harness.kernels.specialisation import SOURCE_ROOT
 from harness.kernels.tensors import Tensors
+from harness.peaks import Bound, bound
 from harness.record import Outcome, Status
+from harness.timing import Timing
+from harness.timing.summary import median_of
 
 
-def execute(case: Case, device: Device, tensors: Tensors) -> Outcome:
-    """Run one planned case on ``device``. Whatever goes wrong comes as an exception."""
-    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    begin = time.perf_counter()
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case's kernel, made on its device, with what it is judged by."""
+
+    spec: KernelSpec
+    family: Any
+    problem: Any
+    kernel: Any
+
+
+def prepare(case: Case, device: Device, tensors: Tensors) -> Prepared:
+    """Load, calibrate and quantize the operands, and make the kernel. Whatever goes wrong comes as an exception."""
     spec = kernel_row(case.op, case.kernel)
     family: Any = load_attribute(OPS[case.op].family)
     problem = family.problem(case, tensors)
-    kernel: Any = spec.load()(problem, device)
+    return Prepared(spec, family, problem, spec.load()(problem, device))
+
+
+def execute(case: Case, device: Device, tensors: Tensors, *, energy: bool = False) -> Outcome:
+    """Run one planned case on ``device``. Whatever goes wrong comes as an exception."""
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    begin = time.perf_counter()
+    with _range(case, case.name):
+        outcome = _run(case, device, tensors, begin, energy)
+    return replace(outcome, started_at=started_at, case_s=time.perf_counter() - begin)
+
+
+def _run(case: Case, device: Device, tensors: Tensors, begin: float, energy: bool) -> Outcome:
+    with _range(case, "prepare"):
+        made = prepare(case, device, tensors)
     prepare_s = time.perf_counter() - begin
-
-    kernel.launch()
-    output = kernel.output()
-    verdict = family.judge(problem, output)
-    metrics = {
-        **family.accuracy(problem, output),
-        "code_mismatches": verdict.mismatches,
-        "bound_used": verdict.bound_used,
-    }
-    common: dict[str, Any] = {
-        "metrics": metrics,
-        "work": family.work(problem, output),
-        "prepare_s": prepare_s,
-        "kernel_digest": source_digest(spec),
-        "started_at": started_at,
-    }
+    with _range(case, "conformance"):
+        made.kernel.launch()
+        output = made.kernel.output()
+        verdict = made.family.judge(made.problem, output)
+        metrics = {
+            **made.family.accuracy(made.problem, output),
+            "code_mismatches": verdict.mismatches,
+            "bound_used": verdict.bound_used,
+        }
+        work = made.family.work(made.problem, output)
+    outcome = Outcome(
+        Status.OK,
+        _remark(metrics),
+        metrics=metrics,
+        work=work,
+        prepare_s=prepare_s,
+        kernel_digest=source_digest(made.spec),
+    )
     if not verdict.conforms:
-        return Outcome(Status.INACCURATE, verdict.reason, **common)
+        return replace(outcome, status=Status.INACCURATE, reason=verdict.reason)
 
-    timer: Any = load_attribute(BACKENDS[case.backend].timer)
-    timing = timer(kernel, case.measure, max_samples=spec.max_samples)
-    after = family.judge(problem, kernel.output())
-    if not after.conforms:
-        return Outcome(Status.INACCURATE, f"after timing: {after.reason}", **common)
-    return Outcome(Status.OK, _remark(metrics), timing=timing, peak_bytes_per_s=_memory_peak(case, device), **common)
+    if isinstance(made.kernel, Guarded):
+        made.kernel.poison()
+    timing_began = time.perf_counter()
+    with _range(case, "time"):
+        timer: Any = load_attribute(BACKENDS[case.backend].timer)
+        timing: Timing = timer(made.kernel, case.measure, max_samples=made.spec.max_samples)
+    outcome = replace(outcome, measure_s=time.perf_counter() - timing_began)
+    if (reason := _wrong_after_timing(made, output)) is not None:
+        return replace(outcome, status=Status.INACCURATE, reason=f"after timing: {reason}")
+    if (reason := _impossible(case, device, made.spec, work, timing)) is not None:
+        return replace(outcome, status=Status.RUNTIME_ERROR, reason=reason)
+    return replace(
+        outcome,
+        timing=timing,
+        bound=_bound(case, device, made.spec, work, timing),
+        energy_j=_energy(case, made.kernel) if energy else None,
+    )
 
 
-def _memory_peak(case: Case, device: Device) -> float | None:
-    """Of ops whose floor is bytes, where the backend can measure it."""
-    measure = BACKENDS[case.backend].copy_bandwidth
-    return load_attribute(measure)(device) if measure and OPS[case.op].one_tensor else None
+def _range(case: Case, name: str) -> AbstractContextManager[None]:
+    """A name on the profiler's timeline, where the backend has such."""
+    mark = BACKENDS[case.backend].mark
+    made: AbstractContextManager[None] = load_attribute(mark)(name) if mark else nullcontext()
+    return made
+
+
+def _wrong_after_timing(made: Prepared, checked: Any) -> str | None:
+    """What is wrong with the output that the last timed launch made; with that of a launch into outputs that hold
+    poison (a kernel that remembers its results makes none); or with the operands."""
+    reason = _judge_again(made, checked)
+    if reason is None and isinstance(made.kernel, Guarded):
+        made.kernel.poison()
+        made.kernel.launch()
+        reason = _judge_again(made, checked)
+        if reason is None and (name := made.kernel.altered_operand()) is not None:
+            reason = f"operand {name} is no longer what it was: the kernel writes into what it reads"
+    return reason
+
+
+def _judge_again(made: Prepared, checked: Any) -> str | None:
+    output = made.kernel.output()
+    if identical(output, checked):
+        return None
+    reason: str | None = made.family.judge(made.problem, output).reason
+    return reason
+
+
+def _impossible(case: Case, device: Device, spec: KernelSpec, work: Work, timing: Timing) -> str | None:
+    """Says so where a time is below what physics allows: then it is the measurement that is wrong."""
+    find = BACKENDS[case.backend].floor
+    if not find:
+        return None
+    read = work.read_bytes if case.measure.l2 == "cold" else None
+    floor_s: float | None = load_attribute(find)(device, read, work.flops, spec.arithmetic)
+    if floor_s is None or timing.time_s >= floor_s:
+        return None
+    return (
+        f"time: must be at least {floor_s:.3g} s, what {device.model} needs by its data sheet (got {timing.time_s:.3g} s); "
+        "the kernel does not do the work, or its work is counted wrongly"
+    )
+
+
+def _bound(case: Case, device: Device, spec: KernelSpec, work: Work, timing: Timing) -> Bound | None:
+    """Which measured peak bounds the kernel, and how near it comes."""
+    measure = BACKENDS[case.backend].peaks
+    if not measure or spec.role == "reference":
+        return None
+    peaks = load_attribute(measure)(device)
+    clock = median_of(timing.states, "sm_clock_hz")
+    return bound(timing.time_s, work.moved_bytes, work.flops, spec.arithmetic, peaks, clock)
+
+
+def _energy(case: Case, kernel: Any) -> float | None:
+    measure = BACKENDS[case.backend].energy
+    found: float | None = load_attribute(measure)(kernel) if measure and isinstance(kernel, Guarded) else None
+    return found
 
 
 def _remark(metrics: dict[str, Any]) -> str | None:

@@ -21,3 +21,4 @@ class RunOptions:
     resume: str | None = None
     case_timeout_s: float = DEFAULT_CASE_TIMEOUT_S
     offline: bool = False
+    energy: bool = False

@@ -11,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from harness.case import Case
+from harness.columns import FLAG, REAL, TEXT, WHOLE, Column, Row
 from harness.environment import ENVIRONMENT
 from harness.kernels.family import Work
 from harness.kernels.ops import OPS, column_prefix
 from harness.numerics.metrics import METRICS
+from harness.peaks import Bound
+from harness.speed import SPEED, STATE, speed_values
 from harness.suite.model import AXES
 from harness.timing import Timing
 
@@ -53,98 +56,68 @@ class Outcome:
     metrics: Mapping[str, float | int | None] = field(default_factory=dict)
     work: Work | None = None
     timing: Timing | None = None
-    peak_bytes_per_s: float | None = None
+    bound: Bound | None = None
+    energy_j: float | None = None
     prepare_s: float | None = None
+    measure_s: float | None = None
+    case_s: float | None = None
     kernel_digest: str | None = None
     started_at: str | None = None
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of the results."""
-
-    name: str
-    type: pa.DataType
-    doc: str
-
-
-_TEXT, _REAL, _WHOLE, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
-_AXIS_TYPES = {"symmetric": _FLAG, "narrow_range": _FLAG}
+_AXIS_TYPES = {"symmetric": FLAG, "narrow_range": FLAG}
 _ROLES = tuple(dict.fromkeys(role for op in OPS.values() for role in op.roles))
 
 _IDENTITY = (
-    Column("run_id", _TEXT, "the run"),
-    Column("suite", _TEXT, "the suite's name"),
-    Column("case_id", _TEXT, "digest of what identifies the case; nights join on it"),
-    Column("case", _TEXT, "the case in words"),
-    Column("op", _TEXT, "operation"),
-    Column("kernel", _TEXT, "kernel"),
-    Column("kernel_role", _TEXT, "kernel, baseline, peer, reference or pitfall"),
-    Column("backend", _TEXT, "what ran it"),
-    Column("device", _TEXT, "the device's name"),
-    Column("status", _TEXT, "how the case ended"),
-    Column("reason", _TEXT, "why it did not end ok, or a remark"),
-    Column("scheme", _TEXT, "preset, or the operands' schemes in words"),
-    Column("shape_name", _TEXT, "the shape's name in the suite"),
-    Column("data", _TEXT, "distribution or tensor of each operand"),
-    *(Column(name, _WHOLE, f"extent {name} of a product") for name in ("m", "n", "k")),
-    Column("rows", _WHOLE, "product of the leading extents of a tensor"),
-    Column("cols", _WHOLE, "last extent of a tensor"),
-    Column("dtype", _TEXT, "type that the tensor of a one-tensor op is stored in"),
-    Column("seed", _WHOLE, "the suite's seed"),
-    Column("l2", _TEXT, "cold or hot caches"),
-    Column("mode", _TEXT, "burst or steady"),
-    Column("baseline_case_id", _TEXT, "the case that speedup is measured against"),
+    Column("run_id", TEXT, "the run"),
+    Column("suite", TEXT, "the suite's name"),
+    Column("case_id", TEXT, "digest of what identifies the case; nights join on it"),
+    Column("case", TEXT, "the case in words"),
+    Column("op", TEXT, "operation"),
+    Column("kernel", TEXT, "kernel"),
+    Column("kernel_role", TEXT, "kernel, baseline, peer, reference or pitfall"),
+    Column("backend", TEXT, "what ran it"),
+    Column("device", TEXT, "the device's name"),
+    Column("status", TEXT, "how the case ended"),
+    Column("reason", TEXT, "why it did not end ok, or a remark"),
+    Column("scheme", TEXT, "preset, or the operands' schemes in words"),
+    Column("shape_name", TEXT, "the shape's name in the suite"),
+    Column("data", TEXT, "distribution or tensor of each operand"),
+    *(Column(name, WHOLE, f"extent {name} of a product") for name in ("m", "n", "k")),
+    Column("rows", WHOLE, "product of the leading extents of a tensor"),
+    Column("cols", WHOLE, "last extent of a tensor"),
+    Column("dtype", TEXT, "type that the tensor of a one-tensor op is stored in"),
+    Column("seed", WHOLE, "the suite's seed"),
+    Column("l2", TEXT, "cold or hot caches"),
+    Column("mode", TEXT, "burst or steady"),
+    Column("baseline_case_id", TEXT, "the case that speedup is measured against"),
 )
 _SCHEMES = tuple(
-    Column(column_prefix(role) + axis, _AXIS_TYPES.get(axis, _TEXT), f"{axis} of the {role}")
+    Column(column_prefix(role) + axis, _AXIS_TYPES.get(axis, TEXT), f"{axis} of the {role}")
     for role in _ROLES
     for axis in AXES
 )
 _ACCURACY = (
-    *(Column(row.name, _REAL, f"{row.label} ({row.unit})") for row in METRICS.values()),
-    Column("weight_sqnr_db", _REAL, "SQNR of the weight itself (dB)"),
-    Column("activation_sqnr_db", _REAL, "SQNR of the activation itself (dB)"),
-    Column("nan_count", _WHOLE, "NaN among the operands"),
-    Column("inf_count", _WHOLE, "Inf among the operands"),
-    Column("code_mismatches", _WHOLE, "codes that differ from the oracle's"),
-    Column("bound_used", _REAL, "largest error against the oracle over its bound; at most 1 conforms"),
-    Column(
-        "bits_per_element", _REAL, "stored bits an element of the weight or tensor, scales and zero points included"
-    ),
-    Column("reference_rows", _WHOLE, "rows of the output that were checked and measured"),
-)
-_SPEED = (
-    Column("prepare_s", _REAL, "seconds to load, calibrate, quantize and set up; not in time_s"),
-    Column("time_s", _REAL, "median seconds of a launch"),
-    Column("time_p05_s", _REAL, "5th percentile"),
-    Column("time_p95_s", _REAL, "95th percentile"),
-    Column("samples", _WHOLE, "number of timed launches"),
-    Column("noise", _REAL, "relative spread, 1.4826·MAD / median"),
-    Column("moved_bytes", _WHOLE, "floor of bytes moved by a launch"),
-    Column("flops", _WHOLE, "operations of a launch"),
-    Column("bytes_per_s", _REAL, "moved_bytes / time_s"),
-    Column("flops_per_s", _REAL, "flops / time_s"),
-    Column(
-        "fraction_of_peak", _REAL, "bytes_per_s over the copy bandwidth that the device reached in the same process"
-    ),
-    Column("speedup", _REAL, "baseline's time_s / time_s"),
-    Column("best_peer", _TEXT, "the fastest peer kernel on the same problem"),
-    Column("speedup_over_best_peer", _REAL, "its time_s / time_s"),
+    *(Column(row.name, REAL, f"{row.label} ({row.unit})") for row in METRICS.values()),
+    Column("weight_sqnr_db", REAL, "SQNR of the weight itself (dB)"),
+    Column("activation_sqnr_db", REAL, "SQNR of the activation itself (dB)"),
+    Column("nan_count", WHOLE, "NaN among the operands"),
+    Column("inf_count", WHOLE, "Inf among the operands"),
+    Column("code_mismatches", WHOLE, "codes that differ from the oracle's"),
+    Column("bound_used", REAL, "largest error against the oracle over its bound; at most 1 conforms"),
+    Column("bits_per_element", REAL, "stored bits an element of the weight or tensor, scales and zero points included"),
+    Column("reference_rows", WHOLE, "rows of the output that were checked and measured"),
 )
 _ENVIRONMENT = (
-    Column("started_at", _TEXT, "UTC, ISO 8601"),
-    Column("kernel_digest", _TEXT, "digest of the kernel's source"),
-    *(Column(row.name, _TEXT, row.doc) for row in ENVIRONMENT),
+    Column("started_at", TEXT, "UTC, ISO 8601"),
+    Column("kernel_digest", TEXT, "digest of the kernel's source"),
+    *(Column(row.name, TEXT, row.doc) for row in ENVIRONMENT),
 )
 
 COLUMNS: dict[str, Column] = {
-    column.name: column for column in (*_IDENTITY, *_SCHEMES, *_ACCURACY, *_SPEED, *_ENVIRONMENT)
+    column.name: column for column in (*_IDENTITY, *_SCHEMES, *_ACCURACY, *SPEED, *STATE, *_ENVIRONMENT)
 }
 ARROW_SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS.values()])
-
-Row = dict[str, Any]
-"""A record as written: column → value, None where it does not apply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,26 +177,17 @@ def _outcome_values(outcome: Outcome) -> Row:
         "status": str(outcome.status),
         "reason": outcome.reason,
         "prepare_s": outcome.prepare_s,
+        "measure_s": outcome.measure_s,
+        "case_s": outcome.case_s,
+        "energy_j": outcome.energy_j,
         "kernel_digest": outcome.kernel_digest,
         "started_at": outcome.started_at,
         **outcome.metrics,
     }
-    timing, work = outcome.timing, outcome.work
-    if timing is not None:
-        values |= {
-            "time_s": timing.time_s,
-            "time_p05_s": timing.time_p05_s,
-            "time_p95_s": timing.time_p95_s,
-            "samples": len(timing.samples),
-            "noise": timing.noise,
-        }
-    if work is not None:
-        values |= {"moved_bytes": work.moved_bytes, "flops": work.flops or None}
-        if timing is not None and timing.time_s > 0:
-            values["bytes_per_s"] = work.moved_bytes / timing.time_s
-            values["flops_per_s"] = work.flops / timing.time_s if work.flops else None
-            if outcome.peak_bytes_per_s:
-                values["fraction_of_peak"] = values["bytes_per_s"] / outcome.peak_bytes_per_s
+    if outcome.work is not None:
+        values |= {"moved_bytes": outcome.work.moved_bytes, "flops": outcome.work.flops or None}
+    if outcome.timing is not None:
+        values |= speed_values(outcome.timing, outcome.work, outcome.bound)
     return values
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness.backends import BACKENDS, find_device
 from harness.case import Case
+from harness.columns import Row
 from harness.data.models import pull
 from harness.data.source import required_models
 from harness.derive import derive
@@ -22,7 +23,7 @@ from harness.kernels import kernel as kernel_row
 from harness.kernels.spec import load_attribute
 from harness.options import RunOptions
 from harness.plan import plan
-from harness.record import Outcome, Record, Row, Status
+from harness.record import Outcome, Record, Status
 from harness.select import select
 from harness.store import RunHeader, RunWriter, StoredRun, find_run, new_run_id, rows_to_frame
 from harness.suite import Suite, load_suite
@@ -138,6 +139,8 @@ class _Run:
         done = {row["case_id"] for row in self._writer.rows}
         remaining = [case for case in cases if case.case_id not in done]
         self._watcher.begin(self._device, len(cases), len(cases) - len(remaining))
+        if others := self._environment["other_gpu_processes"]:
+            self._watcher.say(f"other processes compute on {self._device.name}: {others}; timings are of a shared GPU")
         interrupted = False
         try:
             self._measure(remaining)
@@ -159,7 +162,9 @@ class _Run:
         options = self._options
         if prepare := BACKENDS[self._device.backend].prepare:
             load_attribute(prepare)(cases, self._device, self._watcher.say)
-        with Supervisor(self._device, case_timeout_s=options.case_timeout_s, offline=options.offline) as supervisor:
+        with Supervisor(
+            self._device, case_timeout_s=options.case_timeout_s, offline=options.offline, energy=options.energy
+        ) as supervisor:
             for case in cases:
                 reason = case.skip or _first_missing(case, missing)
                 if reason is not None:
@@ -189,7 +194,7 @@ class _Run:
             outcome,
             self._environment,
         )
-        samples = [] if outcome.timing is None else [float(sample) for sample in outcome.timing.samples]
+        samples = [] if outcome.timing is None else [each.tolist() for each in outcome.timing.by_round()]
         self._writer.append(record.row(), samples)
         self._watcher.finish(case, outcome)
 

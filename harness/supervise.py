@@ -28,8 +28,8 @@ _STDERR_TAIL_BYTES = 4096
 class Supervisor:
     """One worker at a time; a new one after each that died or was ended. Use as a context manager."""
 
-    def __init__(self, device: Device, *, case_timeout_s: float, offline: bool = False) -> None:
-        self._device, self._timeout, self._offline = device, case_timeout_s, offline
+    def __init__(self, device: Device, *, case_timeout_s: float, offline: bool = False, energy: bool = False) -> None:
+        self._device, self._timeout, self._offline, self._energy = device, case_timeout_s, offline, energy
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._stderr: IO[bytes] | None = None
@@ -78,7 +78,7 @@ class Supervisor:
             )
         self._connection = ours
         try:
-            ours.send(Assignment(self._device, self._offline, os.getpid()))
+            ours.send(Assignment(self._device, self._offline, self._energy, os.getpid()))
             if ours.poll(_START_TIMEOUT_S) and ours.recv() == READY:
                 return ours
             reason = f"no answer within {_START_TIMEOUT_S:g} s"

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.backends import find_device
+from harness.columns import Row
 from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import DeviceError, HarnessError, did_you_mean
@@ -24,7 +25,7 @@ from harness.kernels import KERNELS
 from harness.kernels.spec import KernelSpec
 from harness.kernels.specialisation import SOURCE_ROOT
 from harness.options import RunOptions
-from harness.record import Row, Status
+from harness.record import Status
 from harness.runner import Watcher, run_suite
 from harness.store.files import explained, read_table
 from harness.store.writer import write_parquet

@@ -35,10 +35,10 @@ _SUSPECT = frozenset({Status.RUNTIME_ERROR, Status.OUT_OF_MEMORY})
 """After these the device is asked whether it can go on."""
 
 
-def attempt(case: Case, device: Device, tensors: Tensors) -> Outcome:
+def attempt(case: Case, device: Device, tensors: Tensors, *, energy: bool = False) -> Outcome:
     """The outcome of a case, exceptions turned into statuses. The only place that does so."""
     try:
-        return execute(case, device, tensors)
+        return execute(case, device, tensors, energy=energy)
     except DataError as error:
         return Outcome(Status.SKIPPED, str(error))
     except CompileError as error:
@@ -97,7 +97,7 @@ def serve(connection: Connection) -> None:
             return
         if case is None:
             return
-        outcome = attempt(case, assignment.device, tensors)
+        outcome = attempt(case, assignment.device, tensors, energy=assignment.energy)
         fit = outcome.status not in _SUSPECT or backend.is_usable(assignment.device)
         connection.send(Reply(outcome, fit))
         if not fit:

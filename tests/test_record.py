@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from fake_stopwatch import FakeStopwatch, timing_of
 
 from harness.backends import find_device
 from harness.environment import environment_of
 from harness.kernels.family import Work
+from harness.peaks import Bound
 from harness.plan import plan
 from harness.record import ARROW_SCHEMA, COLUMNS, Outcome, Record, Status
 from harness.suite import load_suite
-from harness.timing import Timing
+from harness.timing import MachineState, Measure, time_rounds
 
 PROMISED = """
 run_id suite case_id case op kernel backend device status reason scheme shape_name data m n k rows cols seed l2 mode
@@ -21,7 +23,9 @@ activation_format activation_granularity activation_symmetric activation_calibra
 activation_narrow_range activation_range format granularity symmetric calibration scale_format narrow_range range
 sqnr_db mse max_abs_error mean_relative_error cosine weight_sqnr_db activation_sqnr_db nan_count inf_count
 saturated_fraction rounding_mse clipping_mse worst_block_sqnr_db code_mismatches bound_used dtype
-prepare_s time_s time_p05_s time_p95_s samples noise moved_bytes flops bytes_per_s flops_per_s fraction_of_peak speedup
+prepare_s measure_s case_s time_s time_p05_s time_p95_s time_low_s time_high_s samples rounds launches_per_sample
+stop_reason noise bound fraction_of_peak_held energy_j sm_clock_hz sm_clock_min_hz memory_clock_hz power_w temperature_c
+throttled_fraction throttle_reasons other_load moved_bytes flops bytes_per_s flops_per_s fraction_of_peak speedup
 best_peer speedup_over_best_peer bits_per_element
 """.split()
 
@@ -49,8 +53,8 @@ def test_every_promised_column_is_there():
 
 def test_a_timed_product():
     (case,) = _cases("gemm", scheme="w4a16_g32")
-    timing = Timing.of(np.array([0.5, 0.5]))
-    outcome = Outcome(Status.OK, metrics={"sqnr_db": 20.0}, work=Work(100, 48), timing=timing, prepare_s=1.0)
+    timing = timing_of(0.5, 0.5)
+    outcome = Outcome(Status.OK, metrics={"sqnr_db": 20.0}, work=Work(100, 48, 80), timing=timing, prepare_s=1.0)
     row = _record(case, outcome).row()
     assert (row["m"], row["n"], row["k"], row["rows"]) == (2, 3, 4, None)
     assert (row["weight_format"], row["weight_symmetric"], row["activation_format"]) == ("int4", False, None)
@@ -79,13 +83,39 @@ def test_products_have_no_type_of_a_tensor():
     assert _record(case, Outcome(Status.OK)).row()["dtype"] is None
 
 
-@pytest.mark.parametrize(("peak", "fraction"), [(400.0, 0.5), (None, None)])
-def test_fraction_of_the_bandwidth_that_a_copy_reaches(peak, fraction):
+@pytest.mark.parametrize("bound", [Bound("compute", 0.5, 0.75), Bound("memory", 0.9, None), None])
+def test_what_bounds_a_kernel_and_how_near_it_comes(bound):
     (case,) = _cases("quantize", format="int8")
-    timing = Timing.of(np.array([0.5]))
-    outcome = Outcome(Status.OK, work=Work(100, 0), timing=timing, peak_bytes_per_s=peak, metrics={"bound_used": 0.25})
+    outcome = Outcome(
+        Status.OK, work=Work(100, 0, 80), timing=timing_of(0.5), bound=bound, metrics={"bound_used": 0.25}
+    )
     row = _record(case, outcome).row()
-    assert (row["bytes_per_s"], row["fraction_of_peak"], row["bound_used"]) == (200.0, fraction, 0.25)
+    assert (row["bytes_per_s"], row["bound_used"]) == (200.0, 0.25)
+    expected = (bound.bound, bound.fraction_of_peak, bound.held_fraction) if bound else (None, None, None)
+    assert (row["bound"], row["fraction_of_peak"], row["fraction_of_peak_held"]) == expected
+
+
+def test_the_state_of_the_machine_is_in_the_row():
+    (case,) = _cases("quantize", format="int8")
+    capped = MachineState(1.2e9, 2.6e9, 690.0, 61.0, ("sw_power_cap", "hw_slowdown"))
+    states = iter(
+        [MachineState(1.9e9, 2.6e9, 400.0, 55.0), capped, MachineState(1.1e9, 2.6e9, 695.0, 62.0, ("sw_power_cap",))]
+    )
+    watch = FakeStopwatch(state=lambda: next(states))
+    timing = time_rounds(watch, Measure(min_samples=30, min_time_s=0))
+    row = _record(case, Outcome(Status.OK, timing=timing)).row()
+    assert (row["sm_clock_hz"], row["sm_clock_min_hz"], row["memory_clock_hz"]) == (1.2e9, 1.1e9, 2.6e9)
+    assert (row["power_w"], row["temperature_c"], row["other_load"]) == (690.0, 61.0, None)
+    assert row["throttled_fraction"] == pytest.approx(2 / 3)
+    assert row["throttle_reasons"] == "sw_power_cap hw_slowdown"
+    assert (row["rounds"], row["stop_reason"], row["launches_per_sample"]) == (3, "noise", 1)
+
+
+def test_a_machine_that_tells_nothing_leaves_nulls():
+    (case,) = _cases("quantize", format="int8")
+    row = _record(case, Outcome(Status.OK, timing=timing_of(0.5))).row()
+    for name in ("sm_clock_hz", "sm_clock_min_hz", "power_w", "throttled_fraction", "throttle_reasons", "energy_j"):
+        assert row[name] is None
 
 
 def test_nan_is_null_and_unknown_columns_are_a_bug():

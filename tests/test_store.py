@@ -30,7 +30,7 @@ def writer(tmp_path):
 
 
 def test_rows_are_on_disk_before_the_run_ends(writer, tmp_path):
-    writer.append(_row(0), [1e-3, 2e-3])
+    writer.append(_row(0), [[1e-3], [2e-3]])
     frame = read_results([tmp_path])
     assert list(frame["case_id"]) == ["c0"]
     assert frame["sqnr_db"][0] == float("inf")
@@ -38,7 +38,7 @@ def test_rows_are_on_disk_before_the_run_ends(writer, tmp_path):
 
 def test_publish_whole_removes_the_journal(writer, tmp_path):
     for index in range(3):
-        writer.append(_row(index), [1.0])
+        writer.append(_row(index), [[1.0]])
     path = writer.publish(writer.rows)
     assert pq.read_schema(path).names == ARROW_SCHEMA.names
     assert not writer.journal.exists()
@@ -146,7 +146,25 @@ def test_files_that_are_no_parquet(tmp_path, name, content):
 def test_parquet_of_something_else(tmp_path):
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
     with pytest.raises(StoreError, match="no results of this tool"):
+        read_results([tmp_path / "x.parquet"])
+    with pytest.raises(StoreError, match="no results there"):
         read_results([tmp_path])
+
+
+def test_other_tables_that_lie_beside_results_are_passed_over(writer, tmp_path):
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "conformance.parquet")
+    writer.append(_row(0), [])
+    assert list(read_results([tmp_path])["case_id"]) == ["c0"]
+
+
+def test_samples_keep_their_rounds(writer):
+    for index, rounds in enumerate([[[1e-3, 2e-3], [3e-3]], [], [[4e-3]]]):
+        writer.append(_row(index), rounds)
+    samples = pq.read_table(writer.publish(writer.rows).with_suffix(".samples.parquet")).to_pandas()
+    assert samples["case_id"].tolist() == ["c0"] * 3 + ["c2"]
+    assert samples["round"].tolist() == [0, 0, 1, 0]
+    assert samples["sample"].tolist() == [0, 1, 2, 0]
+    assert samples["time_s"].tolist() == [1e-3, 2e-3, 3e-3, 4e-3]
 
 
 def test_nothing_there(tmp_path):

@@ -85,7 +85,7 @@ def outcomes(monkeypatch):
     def make(*ends: Status | Exception) -> None:
         waiting = list(ends)
 
-        def execute(case: Any, device: Device, tensors: Any) -> Outcome:
+        def execute(case: Any, device: Device, tensors: Any, *, energy: bool) -> Outcome:
             end = waiting.pop(0)
             if isinstance(end, Exception):
                 raise end
@@ -98,7 +98,7 @@ def outcomes(monkeypatch):
 
 def _serve(*cases: Any) -> list[Any]:
     """What the worker sends after it was ready."""
-    connection = Connection(Assignment(DEVICE, offline=True, parent=os.getpid()), *cases)
+    connection = Connection(Assignment(DEVICE, offline=True, energy=False, parent=os.getpid()), *cases)
     try:
         worker.serve(connection)
     except SystemExit as ended:
@@ -186,7 +186,7 @@ def test_products_are_made_on_the_device_where_it_can(backend, monkeypatch, by_d
         backend(product="product")
     seen = []
     monkeypatch.setattr(
-        worker, "execute", lambda case, device, tensors: seen.append(tensors.product) or Outcome(Status.OK)
+        worker, "execute", lambda case, device, tensors, energy: seen.append(tensors.product) or Outcome(Status.OK)
     )
     _serve(CASE)
     a, b = np.eye(2), np.arange(4.0).reshape(2, 2)

@@ -17,20 +17,26 @@ from harness.kernels.spec import load_attribute
 class Backend:
     """One backend. ``devices`` lists what is there, ``absence`` says why nothing is, with the remedy.
 
-    The others are ``module:attribute``, imported where they are needed: ``timer`` times a kernel; ``prepare`` takes cases
-    and makes ahead of a run what can be made without a device; ``product`` multiplies float64 matrices on the device, for
-    references; ``usable`` says whether a device still answers after a case has failed; ``copy_bandwidth`` measures (once
-    a process) the bytes a second that memory-bound kernels are held against.
+    The others are ``module:attribute``, imported where they are needed, empty where there is no such thing: ``timer`` times
+    a kernel, ``stopwatch`` makes what it is timed with; ``prepare`` takes cases and makes ahead of a run what can be made
+    without a device; ``product`` multiplies float64 matrices on the device, for references; ``usable`` says whether a
+    device still answers after a case has failed; ``peaks`` measures (once a device and driver) what kernels are held
+    against; ``floor`` is the least time that the data sheet allows; ``energy`` measures the energy of a launch; ``mark``
+    names a range on a profiler's timeline.
     """
 
     name: str
     devices: Callable[[], tuple[Device, ...]]
     absence: Callable[[], str | None]
     timer: str
+    stopwatch: str
     prepare: str = ""
     product: str = ""
     usable: str = ""
-    copy_bandwidth: str = ""
+    peaks: str = ""
+    floor: str = ""
+    energy: str = ""
+    mark: str = ""
 
     def is_usable(self, device: Device) -> bool:
         """Whether this process can go on using ``device``."""
@@ -45,12 +51,22 @@ BACKENDS: dict[str, Backend] = {
             cuda_devices,
             cuda_absence,
             timer="harness.backends.cuda.timing:time_launch",
+            stopwatch="harness.backends.cuda.timing:stopwatch",
             prepare="harness.backends.cuda.ahead:compile_ahead",
             product="harness.backends.cuda.product:product",
             usable="harness.backends.cuda.session:is_usable",
-            copy_bandwidth="harness.backends.cuda.peaks:copy_bandwidth",
+            peaks="harness.backends.cuda.peaks:peaks",
+            floor="harness.backends.cuda.floor:floor_s",
+            energy="harness.backends.cuda.energy:energy_of",
+            mark="harness.backends.cuda.nvtx:nvtx_range",
         ),
-        Backend("cpu", cpu_devices, lambda: None, timer="harness.backends.cpu.timing:time_launch"),
+        Backend(
+            "cpu",
+            cpu_devices,
+            lambda: None,
+            timer="harness.backends.cpu.timing:time_launch",
+            stopwatch="harness.backends.cpu.timing:stopwatch",
+        ),
     )
 }
 """In order of preference, last resort last."""

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from harness import __version__
-from harness.cli import data, doctor, listing, plan, report, run, schema, verify
+from harness.cli import data, doctor, listing, plan, profile, report, run, schema, selfcheck, verify
 from harness.cli.console import errors
 from harness.errors import HarnessError, SuiteError
 
@@ -36,6 +36,8 @@ app.command("report")(report.report)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("selfcheck")(selfcheck.selfcheck)
+app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
 
 

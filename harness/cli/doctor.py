@@ -32,7 +32,12 @@ class Finding:
     remedy: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    peaks: Annotated[
+        bool, typer.Option("--peaks", help="Measure what each device reaches instead (bandwidths, rates), and keep it.")
+    ] = False,
+) -> None:
     """Check devices, libraries and caches, and say how to mend what is missing.
 
     **Examples**
@@ -40,7 +45,14 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON."
     - `harness doctor`
 
     - `harness doctor --json`
+
+    - `harness doctor --peaks`
     """
+    if peaks:
+        from harness.cli.peaks import show_peaks
+
+        show_peaks(as_json)
+        return
     findings = [*_devices(), *_libraries(), *_storage()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -55,6 +67,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON."
 
 def _devices() -> list[Finding]:
     from harness.backends import BACKENDS
+    from harness.cli.gpu_findings import gpu_findings
 
     findings = [
         Finding(
@@ -69,7 +82,7 @@ def _devices() -> list[Finding]:
         if absence := row.absence():
             found, _, remedy = absence.rpartition("; ") if "; " in absence else (absence, "", "")
             findings.append(Finding("device", row.name, f"{found}; suites run on the CPU", remedy))
-    return [*findings, *_cuda_compiler()]
+    return [*findings, *gpu_findings(BACKENDS["cuda"].devices()), *_cuda_compiler()]
 
 
 def _cuda_compiler() -> list[Finding]:

@@ -31,6 +31,9 @@ def run(
     offline: Annotated[
         bool, typer.Option("--offline", help="Download nothing; cases that need it are skipped.")
     ] = False,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Measure the energy of a launch too: some four seconds a case.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON instead of tables.")] = False,
 ) -> None:
     """Run a suite: every case checked, measured, timed, and kept as one row of parquet.
@@ -47,7 +50,7 @@ def run(
     from harness.cli.summary import show_summary
     from harness.runner import run_suite
 
-    options = RunOptions(device, tuple(filter_ or ()), limit, out, resume, case_timeout, offline)
+    options = RunOptions(device, tuple(filter_ or ()), limit, out, resume, case_timeout, offline, energy)
     result = run_suite(suite, options, watcher_for(errors))
     if as_json:
         print(json.dumps(outcome_json(result), indent=2))

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from harness.cli.console import table
 from harness.cli.format import decibels, ratio, seconds
-from harness.record import Row
+from harness.columns import Row
 from harness.runner import RunResult
 
 _SHOWN = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -29,10 +29,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Work:
-    """Floor of one launch: bytes that must move and operations that must be done (0: none worth counting)."""
+    """Floor of one launch: bytes that must move, operations that must be done (0: none worth counting), and those of the
+    bytes that must be read: what is written, or was read before, may stay in a cache."""
 
     moved_bytes: int
     flops: int
+    read_bytes: int
 
 
 class Kernel(Protocol):
@@ -43,6 +45,17 @@ class Kernel(Protocol):
 
     def output(self) -> Any:
         """What the last launch made, in the family's terms."""
+
+
+@runtime_checkable
+class Guarded(Kernel, Protocol):
+    """A kernel whose buffers can be guarded against one that only seems to work."""
+
+    def poison(self) -> None:
+        """Fill all outputs with what is no valid result."""
+
+    def altered_operand(self) -> str | None:
+        """The name of an operand that no longer holds what was handed over; None where all do."""
 
 
 class Family(Protocol):

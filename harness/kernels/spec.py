@@ -42,7 +42,8 @@ class KernelSpec:
     empty where this version has no implementation for the backend. ``supports`` gives the reason why a request cannot
     be served, or None. ``ignores`` names operands whose scheme the kernel never looks at (a float baseline): their
     axes collapse to one case. ``definition`` says what the kernel computes where that is not the oracle's definition,
-    and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles.
+    and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles. ``arithmetic`` names
+    the unit's rate that bounds its operations (``f16``, ``int8``, ``dp4a`` … of ``harness.backends.cuda.datasheet``).
     """
 
     name: str
@@ -57,6 +58,7 @@ class KernelSpec:
     max_samples: int | None = field(default=None)
     """Reference kernels are timed at most three times."""
     cuda: CudaSource | None = None
+    arithmetic: str | None = None
 
     def problem(self, request: Request, device: Device) -> str | None:
         """Why ``device`` cannot serve ``request`` with this kernel, or None."""

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.numerics.granularity import Tiling
+from harness.numerics.parallel import PART_ELEMENTS, in_parts, pairwise_sum
 
+Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 OUTPUT_BLOCK = 128
 """Consecutive outputs of a row that make a block where no scale block is meant (products, per_tensor)."""
@@ -35,31 +37,63 @@ class Comparison:
     @functools.cached_property
     def valid(self) -> Bool | None:
         """Where both are finite; None where that is everywhere."""
-        finite = np.isfinite(self.exact) & np.isfinite(self.approximate)
-        return None if finite.all() else finite
+        exact, approximate = self.exact.reshape(-1), self.approximate.reshape(-1)
+
+        def finite(part: slice) -> bool:
+            return bool(np.isfinite(exact[part]).all() and np.isfinite(approximate[part]).all())
+
+        if all(in_parts(finite, self.exact.size)):
+            return None
+        return np.asarray(np.isfinite(self.exact) & np.isfinite(self.approximate))
 
     @functools.cached_property
-    def error_squared(self) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore"):  # Inf - Inf, left out below
-            error: NDArray[np.float64] = np.asarray(np.subtract(self.approximate, self.exact, dtype=np.float64))
-        if self.valid is not None:
-            error[~self.valid] = 0.0
-        np.square(error, out=error)
-        return error
+    def error_squared(self) -> Float64:
+        exact, approximate = self.exact.reshape(-1), self.approximate.reshape(-1)
+        valid = None if self.valid is None else self.valid.reshape(-1)
+        squared = np.empty(exact.shape)
+
+        def fill(part: slice) -> None:
+            error = squared[part]
+            with np.errstate(invalid="ignore"):  # Inf - Inf, left out below
+                np.subtract(approximate[part], exact[part], out=error, dtype=np.float64)
+            if valid is not None:
+                error[~valid[part]] = 0.0
+            np.square(error, out=error)
+
+        in_parts(fill, exact.size)
+        return squared.reshape(self.exact.shape)
 
     @functools.cached_property
-    def signal(self) -> NDArray[np.float64]:
+    def signal(self) -> Float64:
         """``exact`` in float64, 0 where it is left out."""
-        exact = self.exact.astype(np.float64)
-        return exact if self.valid is None else np.where(self.valid, exact, 0.0)
+        return self._float64(self.exact)
 
-    @property
+    @functools.cached_property
+    def estimate(self) -> Float64:
+        """``approximate`` in float64, 0 where it is left out."""
+        return self._float64(self.approximate)
+
+    def _float64(self, array: NDArray[Any]) -> Float64:
+        if self.valid is not None:
+            return np.where(self.valid, array.astype(np.float64), 0.0)
+        if array.dtype == np.float64:
+            return array
+        given, made = array.reshape(-1), np.empty(array.size)
+        in_parts(lambda part: np.copyto(made[part], given[part]), array.size)
+        return made.reshape(array.shape)
+
+    @functools.cached_property
     def count(self) -> int:
         return self.exact.size if self.valid is None else int(np.count_nonzero(self.valid))
 
     @functools.cached_property
+    def saturated_count(self) -> int:
+        return 0 if self.saturated is None else int(np.count_nonzero(self.saturated))
+
+    @functools.cached_property
     def noise_power(self) -> float:
-        return float(self.error_squared.sum())
+        squared = self.error_squared.reshape(-1)
+        return pairwise_sum(lambda part: float(squared[part].sum()), squared.size)
 
     @functools.cached_property
     def signal_power(self) -> float:
@@ -82,41 +116,54 @@ def _mse(c: Comparison) -> float | None:
 
 
 def _max_abs_error(c: Comparison) -> float | None:
-    return math.sqrt(float(c.error_squared.max())) if c.count else None
+    if not c.count:
+        return None
+    squared = c.error_squared.reshape(-1)
+    return math.sqrt(max(in_parts(lambda part: float(squared[part].max()), squared.size)))
 
 
 def _mean_relative_error(c: Comparison) -> float | None:
-    nonzero = c.signal != 0
-    if not nonzero.any():
+    signal, squared = c.signal.reshape(-1), c.error_squared.reshape(-1)
+    nonzero = sum(in_parts(lambda part: int(np.count_nonzero(signal[part])), signal.size))
+
+    def relative(part: slice) -> Float64:
+        x, error = signal[part], squared[part]
+        if nonzero < signal.size:
+            keep = x != 0
+            x, error = x[keep], error[keep]
+        with np.errstate(over="ignore"):
+            found: Float64 = np.sqrt(error) / np.abs(x)
+        return found
+
+    if not nonzero:
         return None
-    with np.errstate(over="ignore"):
-        return float(np.mean(np.sqrt(c.error_squared[nonzero]) / np.abs(c.signal[nonzero])))
+    if nonzero < signal.size:
+        return float(np.mean(np.concatenate(in_parts(relative, signal.size))))
+    return pairwise_sum(lambda part: float(relative(part).sum()), signal.size) / signal.size
 
 
 def _cosine(c: Comparison) -> float | None:
-    approximate = c.approximate.astype(np.float64)
-    if c.valid is not None:
-        approximate = np.where(c.valid, approximate, 0.0)
-    norm = math.sqrt(c.signal_power) * math.sqrt(float(np.vdot(approximate, approximate)))
-    return float(np.vdot(c.signal, approximate)) / norm if norm > 0 else None
+    norm = math.sqrt(c.signal_power) * math.sqrt(float(np.vdot(c.estimate, c.estimate)))
+    return float(np.vdot(c.signal, c.estimate)) / norm if norm > 0 else None
 
 
 def _saturated_fraction(c: Comparison) -> float | None:
     if c.saturated is None or not c.count:
         return None
-    return float(np.count_nonzero(c.saturated)) / c.count
+    return c.saturated_count / c.count
 
 
 def _clipping_mse(c: Comparison) -> float | None:
     if c.saturated is None or not c.count:
         return None
-    return float(c.error_squared[c.saturated].sum()) / c.count
+    return float(c.error_squared[c.saturated].sum()) / c.count if c.saturated_count else 0.0
 
 
 def _rounding_mse(c: Comparison) -> float | None:
     if c.saturated is None or not c.count:
         return None
-    return float(c.error_squared[~c.saturated].sum()) / c.count
+    inside = float(c.error_squared[~c.saturated].sum()) if c.saturated_count else c.noise_power
+    return inside / c.count
 
 
 def _worst_block_sqnr(c: Comparison) -> float | None:
@@ -124,11 +171,21 @@ def _worst_block_sqnr(c: Comparison) -> float | None:
     if not c.count:
         return None
     tiling = c.tiling if c.tiling is not None else _output_blocks(c.exact.shape)
-    signal = tiling.map_blocks(np.square(c.signal), lambda rows: (rows.sum(axis=1),), (0.0,))[0]
-    noise = tiling.map_blocks(c.error_squared, lambda rows: (rows.sum(axis=1),), (0.0,))[0]
+    signal = tiling.map_blocks(c.signal, lambda rows: (_block_sums(rows, np.square),), (0.0,))[0]
+    noise = tiling.map_blocks(c.error_squared, lambda rows: (_block_sums(rows, np.asarray),), (0.0,))[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = 10 * (np.log10(signal) - np.log10(noise))
     return float(np.where(noise == 0, math.inf, ratio).min())
+
+
+def _block_sums(rows: Float64, function: Callable[[Float64], Float64]) -> Float64:
+    """Sums of ``function`` of each row of ``rows`` [N, E]."""
+    if not rows.flags.c_contiguous:
+        return np.asarray(function(rows).sum(axis=1))
+    sums = np.empty(len(rows))
+    most = PART_ELEMENTS // max(1, rows.shape[1])
+    in_parts(lambda part: function(rows[part]).sum(axis=1, out=sums[part]), len(rows), most)
+    return sums
 
 
 def _output_blocks(shape: tuple[int, ...]) -> Tiling:

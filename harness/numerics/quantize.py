@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from harness.errors import NonFiniteError, SchemeError
 from harness.numerics.calibrate import QuantParams, calibrate
 from harness.numerics.granularity import Tiling
+from harness.numerics.parallel import map_threads
 from harness.numerics.scheme import OperandScheme
 
 Float32 = NDArray[np.float32]
@@ -77,16 +78,19 @@ def encode(x: Float32, scheme: OperandScheme, tiling: Tiling, params: QuantParam
     codes = np.empty(x.shape, dtype=element.codes.dtype)
     scale, zero_point = _expanded(params, tiling)
     low, high = element.limits(scheme.narrow_range) if element.is_integer else (0, 0)
-    for part in _chunks(x.shape):
+
+    def fill(part: tuple[slice, ...]) -> None:
         with np.errstate(over="ignore"):  # a quotient beyond f32 is Inf, which saturates
             scaled = x[part] / _part(scale, part)
         if not element.is_integer:
             codes[part] = element.encode(scaled)
-            continue
+            return
         np.rint(scaled, out=scaled)
         if zero_point is not None:
             scaled += _part(zero_point, part)
         codes[part] = np.clip(scaled, low, high, out=scaled)
+
+    map_threads(fill, _chunks(x.shape))
     return codes.reshape(shape)
 
 
@@ -95,11 +99,14 @@ def dequantize(quantized: Quantized) -> Float32:
     scale, zero_point = _expanded(quantized.params, quantized.tiling)
     codes = _with_axis(quantized.codes)
     out = np.empty(codes.shape, dtype=np.float32)
-    for part in _chunks(out.shape):
+
+    def fill(part: tuple[slice, ...]) -> None:
         values = quantized.scheme.element.decode(codes[part])
         if zero_point is not None:
             values -= _part(zero_point, part)
         np.multiply(values, _part(scale, part), out=out[part])
+
+    map_threads(fill, _chunks(out.shape))
     out = out.reshape(quantized.codes.shape)
     if quantized.invalid is not None:
         out[quantized.invalid] = np.nan
@@ -114,22 +121,31 @@ def fake_quantize(x: NDArray[Any], scheme: OperandScheme, *, channel_axis: int =
 def saturated(x: NDArray[Any], quantized: Quantized) -> NDArray[np.bool_]:
     """Where ``x / s + z`` lies more than half a code outside the range (NaN and Inf: False, they are counted apart)."""
     x = np.asarray(x, dtype=np.float32)
-    element = quantized.scheme.element
-    scale = quantized.tiling.expand(quantized.params.scale)
-    outside: NDArray[np.bool_]
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = x / scale
-        if element.is_integer:
-            if quantized.params.zero_point is not None:
-                scaled = scaled + quantized.tiling.expand(quantized.params.zero_point.astype(np.float32))
-            low, high = element.limits(quantized.scheme.narrow_range)
-            outside = (scaled > high + 0.5) | (scaled < low - 0.5)
-        else:
-            values = element.values
-            outside = (scaled > values[-1] + (values[-1] - values[-2]) / 2) | (
-                scaled < values[0] - (values[1] - values[0]) / 2
-            )
+    shape, x = x.shape, _with_axis(x)
+    scale, zero_point = _expanded(quantized.params, quantized.tiling)
+    lowest, highest = _outermost(quantized.scheme)
+    outside = np.empty(x.shape, dtype=np.bool_)
+
+    def fill(part: tuple[slice, ...]) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = x[part] / _part(scale, part)
+            if zero_point is not None:
+                scaled += _part(zero_point, part)
+            np.logical_or(scaled > highest, scaled < lowest, out=outside[part])
+
+    map_threads(fill, _chunks(x.shape))
+    outside = outside.reshape(shape)
     return outside if quantized.invalid is None else outside & ~quantized.invalid
+
+
+def _outermost(scheme: OperandScheme) -> tuple[float, float]:
+    """What lies half a code beyond the range, in units of the scale."""
+    element = scheme.element
+    if element.is_integer:
+        low, high = element.limits(scheme.narrow_range)
+        return low - 0.5, high + 0.5
+    values = element.values
+    return values[0] - (values[1] - values[0]) / 2, values[-1] + (values[-1] - values[-2]) / 2
 
 
 def with_params(quantized: Quantized, codes: NDArray[Any]) -> Quantized:

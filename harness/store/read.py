@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from harness.columns import Row
 from harness.errors import StoreError
-from harness.record import ARROW_SCHEMA, COLUMNS, Row
+from harness.record import ARROW_SCHEMA, COLUMNS
 from harness.store.files import JOURNAL_SUFFIX, SAMPLES_SUFFIX, journal_header, read_journal, read_table
 
 
@@ -29,6 +30,8 @@ def read_results(paths: Iterable[Path]) -> pd.DataFrame:
         else:
             table = read_table(path)
             if not {"run_id", "case_id"} <= set(table.column_names):
+                if path not in paths:
+                    continue  # evidence, noise floors: other tables that lie beside results
                 raise StoreError(f"{path}: holds no results of this tool (no run_id, case_id); name another file")
         keys = list(zip(table["run_id"].to_pylist(), table["case_id"].to_pylist(), strict=True))
         keep = [key not in seen for key in keys]

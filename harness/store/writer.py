@@ -9,13 +9,18 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.columns import Row
 from harness.errors import StoreError
-from harness.record import ARROW_SCHEMA, Row
+from harness.record import ARROW_SCHEMA
 from harness.store.files import JOURNAL_SUFFIX, METADATA_KEY, SAMPLES_SUFFIX, RunHeader, explained, read_journal
 from harness.store.find import StoredRun
+
+Rounds = list[list[float]]
+"""Timing samples, round by round."""
 
 _SAMPLES_SCHEMA = pa.schema(
     [
@@ -31,9 +36,7 @@ _SAMPLES_SCHEMA = pa.schema(
 class RunWriter:
     """The journal of one run, held exclusively. ``rows`` are the cases that are done."""
 
-    def __init__(
-        self, folder: Path, header: RunHeader, rows: list[Row], samples: dict[str, list[float]], file: IO[bytes]
-    ):
+    def __init__(self, folder: Path, header: RunHeader, rows: list[Row], samples: dict[str, Rounds], file: IO[bytes]):
         self.header = header
         self.rows = rows
         self._samples = samples
@@ -77,8 +80,8 @@ class RunWriter:
         samples = {entry["row"]["case_id"]: entry["samples"] for entry in entries}
         return cls(run.folder, run.header, rows, samples, file)
 
-    def append(self, row: Row, samples: list[float]) -> None:
-        """One finished case. On disk (in the system's hands) when this returns."""
+    def append(self, row: Row, samples: Rounds) -> None:
+        """One finished case, its samples (seconds) round by round. On disk (in the system's hands) when this returns."""
         self._write_line(json.dumps({"row": row, "samples": samples}))
         self.rows.append(row)
         self._samples[row["case_id"]] = samples
@@ -121,14 +124,21 @@ def _lock(file: IO[bytes], path: Path) -> None:
         return  # a file system without locks: two writers of one run are then the user's to avoid
 
 
-def _samples_table(run_id: str, samples: dict[str, list[float]]) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: [] for name in _SAMPLES_SCHEMA.names}
-    for case_id, times in samples.items():
-        columns["run_id"] += [run_id] * len(times)
-        columns["case_id"] += [case_id] * len(times)
-        columns["round"] += [0] * len(times)
-        columns["sample"] += range(len(times))
-        columns["time_s"] += times
+def _samples_table(run_id: str, samples: dict[str, Rounds]) -> pa.Table:
+    tables = [_case_samples(run_id, case_id, rounds) for case_id, rounds in samples.items() if rounds]
+    return pa.concat_tables(tables) if tables else _SAMPLES_SCHEMA.empty_table()
+
+
+def _case_samples(run_id: str, case_id: str, rounds: Rounds) -> pa.Table:
+    lengths = [len(each) for each in rounds]
+    count = sum(lengths)
+    columns = [
+        pa.array([run_id] * count),
+        pa.array([case_id] * count),
+        np.repeat(np.arange(len(rounds)), lengths),
+        np.arange(count),
+        np.concatenate([np.asarray(each, dtype=np.float64) for each in rounds]),
+    ]
     return pa.table(columns, schema=_SAMPLES_SCHEMA)
 
 

@@ -48,16 +48,41 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+_Samples = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+
+
 class MeasureModel(Strict):
-    """How to time: caches, mode, and when to stop."""
+    """How to time: caches, mode, and when to stop. The maxima beat the minima."""
 
     l2: Annotated[
         Literal["cold", "hot"], Field(description="caches before each launch: emptied, or as the last one left them")
     ] = "cold"
-    mode: Annotated[Literal["burst", "steady"], Field(description="clocks as they are, or after they have settled")] = (
-        "burst"
-    )
-    min_samples: Annotated[int, Field(strict=True, ge=1, le=1_000_000, description="launches to time")] = 50
+    mode: Annotated[
+        Literal["burst", "steady"],
+        Field(description="rests between rounds, or back to back once the clocks have settled"),
+    ] = "burst"
+    stopping: Annotated[
+        Literal["stdrel", "entropy"],
+        Field(description="when enough has been seen: noise small or stable, or entropy no longer growing"),
+    ] = "stdrel"
+    max_noise: Annotated[
+        float,
+        Field(
+            strict=True,
+            gt=0,
+            le=1,
+            allow_inf_nan=False,
+            description="relative standard deviation that is small enough (stdrel)",
+        ),
+    ] = 0.005
+    min_samples: Annotated[_Samples, Field(description="samples taken at least")] = 50
+    max_samples: Annotated[_Samples, Field(description="samples taken at most")] = 5000
+    min_time_s: Annotated[
+        float,
+        Field(
+            strict=True, ge=0, le=3600, allow_inf_nan=False, description="seconds of sampling at least, rests included"
+        ),
+    ] = 0.5
     max_time_s: Annotated[
         float,
         Field(
@@ -65,7 +90,7 @@ class MeasureModel(Strict):
             gt=0,
             le=3600,
             allow_inf_nan=False,
-            description="seconds after which a case stops, whatever min_samples says",
+            description="seconds of warm-up, and then of sampling, at most",
         ),
     ] = 2.0
 

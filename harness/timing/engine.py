@@ -15,11 +15,10 @@ def time_rounds(stopwatch: Stopwatch, measure: Measure, *, max_samples: int | No
     At least one sample is taken, however short ``max_time_s`` is.
     """
     most = min(measure.max_samples, max_samples or measure.max_samples)
-    start = stopwatch.clock()
-    deadline = start + measure.max_time_s
     if max_samples is None:
-        stopwatch.warm_up(deadline)
+        stopwatch.warm_up(stopwatch.clock() + measure.max_time_s)
     begin, criterion = stopwatch.clock(), criterion_of(measure)
+    deadline = begin + measure.max_time_s
     rounds: list[Round] = []
     taken = 0
     while True:

@@ -11,7 +11,8 @@ class Measure:
     """How to time. ``l2`` and ``mode`` are part of a case's identity; the rest says when enough has been seen.
 
     The floor is ``min_samples`` and ``min_time_s`` (wall seconds of sampling, rests included); the criterion ``stopping``
-    decides after that; the limits ``max_samples`` and ``max_time_s`` (warm-up included) beat everything.
+    decides after that; the limits ``max_samples`` and ``max_time_s`` beat everything. ``max_time_s`` limits the warm-up,
+    and then the sampling.
     """
 
     l2: Literal["cold", "hot"] = "cold"

@@ -57,6 +57,11 @@ class Timing:
             spread / median if median > 0 else 0.0,
         )
 
+    def by_round(self) -> list[NDArray[np.float64]]:
+        """The samples, round by round."""
+        starts = np.flatnonzero(np.diff(self.rounds)) + 1
+        return np.split(self.samples, starts)
+
 
 def median_interval(rounds: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     """Percentile bootstrap interval (95 %) of the median. Samples of a round are alike, so rounds are resampled, each by

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_stopwatch import timing_of
 from rich.console import Console
 
 from harness.backends import find_device
@@ -17,7 +17,6 @@ from harness.plan import plan
 from harness.record import COLUMNS, Outcome, Status
 from harness.runner import RunResult
 from harness.suite import load_suite
-from harness.timing import Timing
 
 SUMMARY = """\
 Best schemes by SQNR (medians over shapes)
@@ -102,7 +101,7 @@ def _case():
     return plan(load_suite(suite), find_device("cpu"))[0]
 
 
-OK = Outcome(Status.OK, metrics={"sqnr_db": 30.0}, timing=Timing.of(np.array([1e-3])))
+OK = Outcome(Status.OK, metrics={"sqnr_db": 30.0}, timing=timing_of(1e-3))
 
 
 @pytest.mark.parametrize("terminal", [False, True])

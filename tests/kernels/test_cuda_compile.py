@@ -32,7 +32,7 @@ SOURCES = {spec.cuda.file: spec.cuda for spec in KERNELS if spec.cuda is not Non
 def _planned(architecture: str) -> tuple[Specialisation, ...]:
     device = Device("cuda:0", "cuda", "any", architecture, 1 << 40)
     found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device))]
-    return tuple(dict.fromkeys([*found, Specialisation("common/gate.cu")]))
+    return tuple(dict.fromkeys([*found, Specialisation("common/gate.cu"), Specialisation("common/read.cu")]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +50,7 @@ def test_every_specialisation_compiles_without_spills(architecture):
 
     def problems(specialisation: Specialisation) -> list[str]:
         declared = SOURCES.get(specialisation.source)
-        limit = declared.max_registers if declared else 32
+        limit = declared.max_registers if declared else 40
         found = resources(cubin(specialisation, architecture))
         return [f"{specialisation.label}: {text}" for each in found if (text := each.problem(limit))]
 
@@ -70,7 +70,7 @@ def test_every_source_is_compiled_or_declared_impossible(architecture):
 
 def test_every_cuda_source_belongs_to_a_kernel():
     there = {str(path.relative_to(SOURCE_ROOT)) for path in SOURCE_ROOT.rglob("*.cu")}
-    assert there == {*SOURCES, "common/gate.cu"}
+    assert there == {*SOURCES, "common/gate.cu", "common/read.cu"}
 
 
 def test_declared_registers_are_not_far_from_what_is_used():

@@ -36,7 +36,7 @@ def test_the_documentation_s_example(tmp_path):
     assert dict(suite.matrix)["weight.symmetric"] == (True, False)
     assert suite.include == suite.exclude == ()
     assert dict(suite.baseline) == {"cuda": "cublas_f16", "cpu": "ort_f32"}
-    assert suite.measure == Measure("cold", "burst", 50, 2.0)
+    assert suite.measure == Measure("cold", "burst", min_samples=50, max_time_s=2.0)
 
 
 def test_a_file_and_a_mapping_say_the_same(tmp_path):

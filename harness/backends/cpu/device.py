@@ -45,6 +45,13 @@ def memory_limit() -> int:
     return int(total)
 
 
+def allowed_cores() -> tuple[int, ...]:
+    """The cores that this process may run on (its affinity), in order."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may run on."""
+    return len(allowed_cores())

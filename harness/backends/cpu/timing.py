@@ -1,51 +1,98 @@
-"""Wall-clock timing on the CPU: warm up, take samples, keep them all."""
+"""Timing on the CPU: the engine over a stopwatch that reads ``time.perf_counter_ns``."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backends.cpu.load import OtherLoad
 from harness.kernels.family import Kernel
-from harness.timing import Measure, Timing
+from harness.timing import MachineState, Measure, Round, Timing, time_rounds
+from harness.timing.settling import Settling
 
 _WARM_UP_RUNS = 2
+_ROUND_S = 0.02
+_MOST_IN_ROUND = 128
 _DEFAULT_CACHE_BYTES = 32 << 20
 
 
-def time_launch(
-    kernel: Kernel,
-    measure: Measure,
-    *,
-    max_samples: int | None = None,
-    clock: Callable[[], int] = time.perf_counter_ns,
-    evict: Callable[[], None] | None = None,
-) -> Timing:
-    """Time ``kernel.launch`` until ``min_samples`` are there or ``max_time_s`` of wall time (evictions included) is over.
+class CpuStopwatch:
+    """One kernel on the CPU. ``l2: cold`` writes over a buffer twice the last-level cache before every sample. In mode
+    ``steady`` the warm-up goes on until times hold; there are no rests in either mode: an idle core clocks down."""
 
-    ``l2: cold`` writes over a buffer twice the last-level cache before every sample. At least one sample is taken.
-    """
-    if evict is None:
-        evict = evict_caches if measure.l2 == "cold" else _nothing
-    wanted = measure.min_samples if max_samples is None else min(measure.min_samples, max_samples)
-    begin = clock()
-    deadline = begin + int(measure.max_time_s * 1e9)
-    # Reference kernels are slow, and their conformance run has warmed them up.
-    for _ in range(_WARM_UP_RUNS if max_samples is None else 0):
-        kernel.launch()
-        if clock() > deadline:
-            break
-    samples: list[int] = []
-    while len(samples) < wanted and not (samples and clock() > deadline):
-        evict()
-        start = clock()
-        kernel.launch()
-        samples.append(clock() - start)
-    return Timing.of(np.array(samples) / 1e9)
+    def __init__(
+        self,
+        kernel: Kernel,
+        measure: Measure,
+        *,
+        clock_ns: Callable[[], int] = time.perf_counter_ns,
+        evict: Callable[[], None] | None = None,
+        load: Callable[[], float | None] | None = None,
+    ) -> None:
+        self._kernel, self._measure, self._clock_ns = kernel, measure, clock_ns
+        self._evict = evict or evict_caches if measure.l2 == "cold" else _nothing
+        self._load = load or OtherLoad()
+
+    def clock(self) -> float:
+        return self._clock_ns() / 1e9
+
+    def warm_up(self, deadline: float) -> None:
+        for _ in range(_WARM_UP_RUNS):
+            with kept_to_first_core():
+                self._kernel.launch()
+            if self.clock() > deadline:
+                return
+        settling = Settling()
+        while self._measure.mode == "steady" and self.clock() < deadline and not settling.settled:
+            made = self.round(_MOST_IN_ROUND)
+            settling.add(self.clock(), float(np.median(made.samples)), made.state)
+
+    def round(self, most: int) -> Round:
+        """As many samples as fit 20 ms, evictions included."""
+        begin, samples = self._clock_ns(), list[int]()
+        most = min(most, _MOST_IN_ROUND)
+        with kept_to_first_core():
+            while not samples or (len(samples) < most and self._clock_ns() - begin < _ROUND_S * 1e9):
+                self._evict()
+                start = self._clock_ns()
+                self._kernel.launch()
+                samples.append(self._clock_ns() - start)
+        return Round(np.array(samples) / 1e9, state=MachineState(other_load=self._load()))
+
+    def rest(self) -> None:
+        """None."""
+
+
+def stopwatch(kernel: Kernel, measure: Measure) -> CpuStopwatch:
+    """A stopwatch for ``kernel``."""
+    return CpuStopwatch(kernel, measure)
+
+
+@contextlib.contextmanager
+def kept_to_first_core() -> Iterator[None]:
+    """The calling thread on the first of the allowed cores: where it begins a launch is then no matter of chance. Threads
+    that it starts meanwhile would inherit that, so it holds during timing only."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def time_launch(kernel: Kernel, measure: Measure, *, max_samples: int | None = None) -> Timing:
+    """Time ``kernel`` as ``measure`` asks; ``max_samples`` is the kernel's own limit."""
+    return time_rounds(stopwatch(kernel, measure), measure, max_samples=max_samples)
 
 
 def _nothing() -> None:

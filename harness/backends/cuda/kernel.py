@@ -38,6 +38,7 @@ class CudaKernel(ABC):
         self.session: Session = session(device)
         self._outputs = dict(outputs)
         self._current = 0
+        self._given = dict(inputs)
         self._inputs = {name: _on_device(array) for name, array in inputs.items()}
         self._sets: list[Arrays] = [{**self._inputs, **self._poisoned_outputs()}]
 
@@ -74,15 +75,36 @@ class CudaKernel(ABC):
         """Choose the set that ``launch`` and ``array`` use, counted round and round."""
         self._current = index % len(self._sets)
 
+    def poison(self) -> None:
+        """Fill the outputs of every set anew, so that no result of an earlier launch can pass for a later one's."""
+        for arrays in self._sets:
+            for name in self._outputs:
+                _fill(arrays[name])
+
+    def altered_operand(self) -> str | None:
+        """An operand of the selected set that is no longer what was handed over; None where all are. Operands are read
+        only: a launch that changes them is timed on others than were checked."""
+        import cupy
+
+        self.session.synchronize()
+        for name, given in self._given.items():
+            fresh, used = _on_device(given), self._sets[self._current][name]
+            if not bool(cupy.array_equal(fresh.reshape(-1).view(np.uint8), used.reshape(-1).view(np.uint8))):
+                return name
+        return None
+
     def _poisoned_outputs(self) -> Arrays:
         import cupy
 
         made = {}
         for name, output in self._outputs.items():
-            array = cupy.empty(output.shape, dtype=output.dtype)
-            array.view(np.uint8).fill(POISON) if array.ndim and array.size else array.fill(0)
-            made[name] = array
+            made[name] = cupy.empty(output.shape, dtype=output.dtype)
+            _fill(made[name])
         return made
+
+
+def _fill(array: Any) -> None:
+    array.view(np.uint8).fill(POISON) if array.ndim and array.size else array.fill(0)
 
 
 def _on_device(array: NDArray[Any]) -> Any:

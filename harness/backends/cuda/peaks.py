@@ -1,18 +1,36 @@
-"""What the device reaches, measured here: the ceiling that memory-bound kernels are held against."""
+"""What the device reaches, measured here: bandwidths, and rates of products as cuBLAS (fp8: torch) makes them."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
+import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.probe import driver
+from harness.backends.cuda.session import session
 from harness.backends.cuda.timing import time_launch
 from harness.device import Device
+from harness.kernels.specialisation import Specialisation
+from harness.peaks import Peaks, Rate, load_peaks, store_peaks
 from harness.timing import Measure
+from harness.timing.summary import median_of
 
 COPY_BYTES = 256 << 20
-_MEASURE = Measure(min_samples=50, max_time_s=1.0)
+_SIDE = 8192  # of the products; below 4096 launches and tails are felt
+_MEASURE = Measure(min_samples=30, min_time_s=0.2, max_time_s=1.5)
+_READ_THREADS, _READ_BLOCKS = 256, 8  # a block's threads, blocks a multiprocessor: as many as fit
+_WHOLE_SUMS = 16  # cublasMath_t, as kernels/gemm/cublas.py sets it on the same handle
+_DEFAULT_ALGORITHM = -1
+_REFUSALS = (ImportError, OSError, RuntimeError, AttributeError, TypeError, MemoryError)
+"""What libraries raise for a type that they or the device cannot do, or that there is no room for."""
 
 
 class _Copy(CudaKernel):
@@ -29,7 +47,165 @@ class _Copy(CudaKernel):
         return self.array("y")
 
 
+class Read(CudaKernel):
+    """Random words, read once and summed."""
+
+    def __init__(self, device: Device) -> None:
+        self.values = np.random.default_rng(0).integers(0, 2**32, COPY_BYTES // 4, dtype=np.uint32)
+        blocks = _READ_BLOCKS * session(device).multiprocessors
+        super().__init__(device, {"x": self.values}, {"sums": Output((blocks * _READ_THREADS // 32,), np.uint32)})
+        self._blocks, self._entry = blocks, self.session.kernel(Specialisation("common/read.cu"), "read")
+
+    def launch_on(self, arrays: Arrays) -> None:
+        count = np.uint64(COPY_BYTES // 16)
+        self.session.launch(self._entry, self._blocks, _READ_THREADS, arrays["x"], count, arrays["sums"])
+
+    def output(self) -> int:
+        """The sum of all words, modulo 2^32."""
+        return int(self.array("sums").sum(dtype=np.uint64)) % 2**32
+
+
+@dataclass(frozen=True)
+class _Type:
+    """One product that cublasGemmEx makes: how operands are made from f32 values and stored, the output's type, and CUDA's
+    numbers of them (cudaDataType_t; cublasComputeType_t)."""
+
+    arithmetic: str
+    encode: Callable[[NDArray[np.float32]], NDArray[Any]]
+    output: Any
+    cuda_type: int
+    cuda_output: int
+    compute_type: int
+    scale: Any = np.float32
+
+
+_F32, _F16, _I8, _I32, _BF16 = 0, 2, 3, 10, 14
+_COMPUTE_32F, _COMPUTE_32I, _COMPUTE_32F_FAST_TF32 = 68, 72, 77
+
+_TYPES: tuple[_Type, ...] = (
+    _Type("f32", lambda x: x, np.float32, _F32, _F32, _COMPUTE_32F),
+    _Type("tf32", lambda x: x, np.float32, _F32, _F32, _COMPUTE_32F_FAST_TF32),
+    _Type("f16", lambda x: x.astype(np.float16), np.float16, _F16, _F16, _COMPUTE_32F),
+    _Type("bf16", lambda x: x.astype(ml_dtypes.bfloat16).view(np.uint16), np.uint16, _BF16, _BF16, _COMPUTE_32F),
+    _Type(
+        "int8", lambda x: np.rint(x * 32).clip(-127, 127).astype(np.int8), np.int32, _I8, _I32, _COMPUTE_32I, np.int32
+    ),
+)
+
+
+class _Product(CudaKernel):
+    """``y = a bᵀ`` of square matrices by cublasGemmEx."""
+
+    def __init__(self, device: Device, values: NDArray[np.float32], kind: _Type) -> None:
+        side, operand = len(values), kind.encode(values)
+        super().__init__(device, {"a": operand, "b": operand[::-1]}, {"y": Output((side, side), kind.output)})
+        from cupy.cuda import cublas, get_cublas_handle
+
+        self._cublas, self._handle = cublas, get_cublas_handle()
+        cublas.setMathMode(self._handle, _WHOLE_SUMS)
+        self._kind, self._side = kind, side
+        self._factors = np.array([1, 0], dtype=kind.scale)
+
+    def launch_on(self, arrays: Arrays) -> None:
+        # cuBLAS counts along columns: what it sees is yᵀ = b aᵀ.
+        side, kind, one = self._side, self._kind, self._factors.ctypes.data
+        a, b, y = (arrays[name].data.ptr for name in ("a", "b", "y"))
+        self._cublas.gemmEx(
+            self._handle,
+            self._cublas.CUBLAS_OP_T,
+            self._cublas.CUBLAS_OP_N,
+            *(side, side, side),
+            one,
+            *(b, kind.cuda_type, side),
+            *(a, kind.cuda_type, side),
+            one + self._factors.itemsize,
+            *(y, kind.cuda_output, side),
+            kind.compute_type,
+            _DEFAULT_ALGORITHM,
+        )
+
+
+class _Fp8Product(CudaKernel):
+    """``y = a bᵀ`` in fp8_e4m3, bf16 out, by torch (cuBLASLt, which cupy does not wrap), on the session's stream."""
+
+    def __init__(self, device: Device, values: NDArray[np.float32]) -> None:
+        torch = importlib.import_module("torch")  # a peer, used where it is installed
+        operand = values.astype(ml_dtypes.float8_e4m3fn).view(np.uint8)
+        super().__init__(device, {"a": operand, "b": operand[::-1]}, {"y": Output(values.shape, np.uint16)})
+        self._torch: Any = torch
+        self._place = torch.device("cuda", self.session.cuda.device_id)
+        self._stream = torch.cuda.ExternalStream(int(self.session.stream.handle), device=self._place)
+        with torch.cuda.stream(self._stream):
+            self._one = torch.ones((), device=self._place)
+
+    def launch_on(self, arrays: Arrays) -> None:
+        torch = self._torch
+        with torch.cuda.stream(self._stream):
+            a, b, y = (torch.as_tensor(arrays[name], device=self._place) for name in ("a", "b", "y"))
+            torch._scaled_mm(
+                a.view(torch.float8_e4m3fn),
+                b.view(torch.float8_e4m3fn).t(),
+                scale_a=self._one,
+                scale_b=self._one,
+                out_dtype=torch.bfloat16,
+                use_fast_accum=True,
+                out=y.view(torch.bfloat16),
+            )
+
+
 @functools.cache
 def copy_bandwidth(device: Device) -> float:
     """Bytes a second, read and written, of a copy of 256 MiB on cold caches; the median, measured once a process."""
     return 2 * COPY_BYTES / time_launch(_Copy(device), _MEASURE).time_s
+
+
+def read_bandwidth(device: Device) -> float:
+    """Bytes a second of reading 256 MiB on cold caches; the median."""
+    return COPY_BYTES / time_launch(Read(device), _MEASURE).time_s
+
+
+def product_rates(device: Device, side: int = _SIDE) -> tuple[Rate, ...]:
+    """Rates of square products of normal values; types that the device or a library refuses are left out."""
+    values = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
+    makers: dict[str, Callable[[], CudaKernel]] = {
+        **{kind.arithmetic: functools.partial(_Product, device, values, kind) for kind in _TYPES},
+        "fp8": functools.partial(_Fp8Product, device, values),
+    }
+    measured = (_rate(arithmetic, make, side) for arithmetic, make in makers.items())
+    return tuple(rate for rate in measured if rate is not None)
+
+
+def _rate(arithmetic: str, make: Callable[[], CudaKernel], side: int) -> Rate | None:
+    try:
+        timing = time_launch(make(), _MEASURE)
+    except _REFUSALS:
+        return None
+    return Rate(arithmetic, 2 * side**3 / timing.time_s, median_of(timing.states, "sm_clock_hz"))
+
+
+@functools.cache
+def peaks(device: Device) -> Peaks:
+    """The device's peaks, from the cache or measured now (seconds), once a process."""
+    return load_peaks(*identity(device)) or measure_peaks(device)
+
+
+def measure_peaks(device: Device) -> Peaks:
+    """Measure now, whatever the cache holds, and keep the outcome there. Raises DataError where it cannot be written."""
+    import cupy
+
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = Peaks(*identity(device), now, copy_bandwidth(device), read_bandwidth(device), product_rates(device))
+    cupy.get_default_memory_pool().free_all_blocks()
+    store_peaks(made)
+    return made
+
+
+def identity(device: Device) -> tuple[str, str]:
+    """What peaks are kept by: the device's UUID (of a MIG instance with its profile: it may be the whole card's) and the
+    driver's CUDA version."""
+    from cuda.core import Device as CudaDevice
+
+    uuid = str(CudaDevice(int(device.name.partition(":")[2])).uuid)
+    _, _, profile = device.model.partition(" MIG ")
+    found = driver()
+    return f"{uuid} {profile}".strip(), found.spelled if found is not None else "none"

@@ -41,7 +41,7 @@ class Calibrate:
         return tensor_accuracy(problem, dequantize(with_params(q, codes)))
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return Work(problem.value_bytes, 0)
+        return Work(problem.value_bytes, 0, problem.value_bytes)
 
 
 def _parameters(problem: TensorProblem) -> QuantParams:

@@ -121,6 +121,6 @@ def restore_invalid(problem: TensorProblem, values: NDArray[np.float32]) -> NDAr
     return np.where(problem.quantized.invalid, np.float32(np.nan), values)
 
 
-def read_write_work(problem: TensorProblem) -> Work:
+def tensor_work(problem: TensorProblem, *, read_bytes: int) -> Work:
     """Floor of moving the tensor once, and its quantized form once."""
-    return Work(problem.value_bytes + problem.stored_bytes, 0)
+    return Work(problem.value_bytes + problem.stored_bytes, 0, read_bytes)

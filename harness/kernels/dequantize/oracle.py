@@ -12,10 +12,10 @@ from harness.kernels.common.tensor_problem import (
     TensorProblem,
     dequantized,
     judge_values,
-    read_write_work,
     restore_invalid,
     tensor_accuracy,
     tensor_problem,
+    tensor_work,
 )
 from harness.kernels.family import Metrics, Verdict, Work
 
@@ -39,7 +39,7 @@ class Dequantize:
         return tensor_accuracy(problem, restore_invalid(problem, output))
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return read_write_work(problem)
+        return tensor_work(problem, read_bytes=problem.stored_bytes)
 
 
 def _values(problem: TensorProblem) -> Values:

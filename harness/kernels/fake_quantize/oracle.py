@@ -12,7 +12,7 @@ class FakeQuantize(Dequantize):
     """Values → values that codes can stand for. Judged as dequantize is; what moves is two tensors."""
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return Work(2 * problem.value_bytes, 0)
+        return Work(2 * problem.value_bytes, 0, problem.value_bytes)
 
 
 def _values(problem: TensorProblem) -> Values:

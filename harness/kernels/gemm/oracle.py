@@ -11,20 +11,21 @@ sums in f32 must not come out finite.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.kernels.common.bounded import fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.kernels.tensors import MatrixProduct, Prepared, host_product
 from harness.numerics.metrics import Comparison, decibel, evaluate
+from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
 from harness.numerics.quantize import dequantize
-from harness.numerics.scales import Scales
 from harness.numerics.value_types import value_type
 
 if TYPE_CHECKING:
@@ -91,17 +92,25 @@ class GemmProblem:
         """Product on ``rows`` of the operands as a kernel takes them: what is not quantized rounded to that type."""
         return self.expected if operands == "f32" else self._rounded[operands]
 
-    def bound(self, output: Product) -> Float64:
-        """Largest error of each output on ``rows`` that conforms."""
-        expected = np.abs(self.expected_of(output.operands))
+    def checked(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The ``rows`` of an array with a row for each of the output's."""
+        return _rows_of(values, self.rows)
+
+    def bound(self, output: Product) -> Callable[[slice], Float64]:
+        """Largest error that conforms, of a slice of the outputs on ``rows`` (counted along rows)."""
+        expected = self.expected_of(output.operands).reshape(-1)
         if output.sums == "exact":
-            return 4 * F32_ROUNDING * expected
-        bound = (self.k + 4) * F32_ROUNDING * self._magnitude
-        if output.values.dtype.itemsize < 4:
-            kind = np.finfo(output.values.dtype)
-            half_unit = float(kind.eps) / 2 * (expected + bound)
-            bound = bound + np.maximum(half_unit, float(kind.smallest_subnormal) / 2)
-        return bound
+            return lambda part: 4 * F32_ROUNDING * np.abs(expected[part])
+        magnitude, kind = self._magnitude.reshape(-1), np.finfo(output.values.dtype)
+
+        def of_sums(part: slice) -> Float64:
+            bound: Float64 = (self.k + 4) * F32_ROUNDING * magnitude[part]
+            if kind.bits < 32:
+                half_unit = float(kind.eps) / 2 * (np.abs(expected[part]) + bound)
+                bound = bound + np.maximum(half_unit, float(kind.smallest_subnormal) / 2)
+            return bound
+
+        return of_sums
 
     @functools.cached_property
     def _rounded(self) -> _RoundedProducts:
@@ -110,7 +119,7 @@ class GemmProblem:
     @functools.cached_property
     def _magnitude(self) -> Float64:
         """|x̂|·|ŵ|ᵀ on ``rows``. Another product: made once, though outputs are judged before and after timing."""
-        return self.product(np.abs(real_values(self.activation, self.rows)), np.abs(real_values(self.weight)))
+        return self.product(np.abs(_real_values(self.activation, self.rows)), np.abs(_real_values(self.weight)))
 
 
 class _RoundedProducts(dict[str, Float64]):
@@ -140,7 +149,7 @@ class Gemm:
         key = (case.seed, case.shape, case.reference_rows)
 
         def exact() -> Float64:
-            return tensors.product(activation.values[rows], weight.values)
+            return tensors.product(_rows_of(activation.values, rows), weight.values)
 
         def expected() -> Float64:
             return quantized_product(activation, weight, rows, tensors.product)
@@ -172,30 +181,25 @@ class Gemm:
             return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
         if output.requantized is not None:
             return _judge_codes(problem, output.requantized)
-        expected, bound = problem.expected_of(output.operands), problem.bound(output)
-        with np.errstate(invalid="ignore"):
-            error = np.abs(values[problem.rows].astype(np.float64) - expected)
-            wrong = np.isfinite(expected) & ~(error <= bound)
-            wrong &= ~_overflowed(values[problem.rows], expected, bound)
-            if output.sums == "f32":
-                wrong |= ~np.isfinite(expected) & np.isfinite(values[problem.rows])
-        if not wrong.any():
-            return Verdict(bound_used=_largest_share(error, bound))
-        at = tuple(int(index) for index in np.argwhere(wrong)[0])
-        row = (int(problem.rows[at[0]]), at[1])
+        expected, bound = problem.expected_of(output.operands).reshape(-1), problem.bound(output)
+        found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums == "f32")
+        if found.first is None:
+            return Verdict(bound_used=found.bound_used)
+        at = found.first
+        row = (int(problem.rows[at // problem.n]), at % problem.n)
         return Verdict(
-            f"{int(wrong.sum())} of {wrong.size} outputs exceed the bound for {output.sums} sums, the first at {row}: "
-            f"{values[row]!r} for {expected[at]!r} ± {bound[at]:.3g}"
+            f"{found.exceed} of {expected.size} outputs exceed the bound for {output.sums} sums, the first at {row}: "
+            f"{values[row]!r} for {expected[at]!r} ± {bound(slice(at, at + 1))[0]:.3g}"
         )
 
     def accuracy(self, problem: GemmProblem, output: Product) -> Metrics:
         tensors = (problem.weight.values, problem.activation.values)
         return {
-            **evaluate(Comparison(problem.exact, output.values[problem.rows])),
+            **evaluate(Comparison(problem.exact, problem.checked(output.values))),
             "weight_sqnr_db": problem.weight_sqnr_db,
             "activation_sqnr_db": problem.activation_sqnr_db,
-            "nan_count": sum(int(np.count_nonzero(np.isnan(tensor))) for tensor in tensors),
-            "inf_count": sum(int(np.count_nonzero(np.isinf(tensor))) for tensor in tensors),
+            "nan_count": sum(count_where(np.isnan, tensor) for tensor in tensors),
+            "inf_count": sum(count_where(np.isinf, tensor) for tensor in tensors),
             "bits_per_element": problem.weight_bits or 8.0 * value_type(output.operands).bytes,
             "reference_rows": len(problem.rows),
         }
@@ -204,23 +208,7 @@ class Gemm:
         m, n, k = problem.m, problem.n, problem.k
         unquantized = 8.0 * value_type(output.operands).bytes
         read = n * k * (problem.weight_bits or unquantized) + m * k * (problem.activation_bits or unquantized)
-        return Work(int(read / 8) + output.values.dtype.itemsize * m * n, 2 * m * n * k)
-
-
-def _overflowed(values: NDArray[Any], expected: Float64, bound: Float64) -> NDArray[np.bool_]:
-    """Where Inf is right: the result, or what the bound makes of it, is beyond the output's type."""
-    largest = float(np.finfo(values.dtype).max)
-    right: NDArray[np.bool_] = (
-        np.isinf(values) & (np.sign(values) == np.sign(expected)) & (np.abs(expected) + bound >= largest)
-    )
-    return right
-
-
-def _largest_share(error: Float64, bound: Float64) -> float:
-    """The largest error over its bound, where both are finite and the error is not 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(error > 0, error / bound, 0.0)
-    return float(np.max(share, initial=0.0, where=np.isfinite(share)))
+        return Work(int(read / 8) + output.values.dtype.itemsize * m * n, 2 * m * n * k, int(read / 8))
 
 
 def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
@@ -230,23 +218,37 @@ def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng([seed, m]).choice(m, limit, replace=False))
 
 
+def _rows_of(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """``array[rows]``; where those are all of them, the array itself."""
+    return array if len(rows) == len(array) else array[rows]
+
+
 def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
     """What the operand's codes stand for, in float64 without intermediate rounding (the values where unquantized)."""
+    return _real_values(prepared, rows).astype(np.float64, copy=False)
+
+
+def _real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+    """``real_values``, in float32 where that holds them (and float64 would be moved about for nothing)."""
+    q = prepared.quantized
+    values = _unscaled(prepared, rows)
+    if q is None:
+        return values
+    scale = q.tiling.expand(q.params.scale)
+    return values * (scale if rows is None or len(scale) == 1 else _rows_of(scale, rows)).astype(np.float64)
+
+
+def _unscaled(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+    """The values of the operand's codes less their zero points, which f32 holds; the values where unquantized."""
     q = prepared.quantized
     if q is None:
-        return (prepared.values if rows is None else prepared.values[rows]).astype(np.float64)
-    cut = slice(None) if rows is None else rows
-
-    def along(grid: NDArray[Any]) -> NDArray[Any]:
-        expanded = q.tiling.expand(grid)
-        return expanded[cut] if expanded.shape[0] > 1 else expanded
-
-    values: Float64 = q.scheme.element.decode(q.codes[cut]).astype(np.float64)
+        return prepared.values if rows is None else _rows_of(prepared.values, rows)
+    values = q.scheme.element.decode(q.codes if rows is None else _rows_of(q.codes, rows))
     if q.params.zero_point is not None:
-        values -= along(q.params.zero_point)
-    values *= along(q.params.scale)
+        zero_point = q.tiling.expand(q.params.zero_point)
+        values -= zero_point if rows is None or len(zero_point) == 1 else _rows_of(zero_point, rows)
     if q.invalid is not None:
-        values[q.invalid[cut]] = np.nan
+        values[q.invalid if rows is None else _rows_of(q.invalid, rows)] = np.nan
     return values
 
 
@@ -259,18 +261,26 @@ def quantized_product(
     """x̂ · ŵᵀ. Scales that are the same all along k are applied after the sums, so that whole numbers add up exactly."""
     x, x_scale = _split_scale(activation, rows)
     w, w_scale = _split_scale(weight)
-    return product(x, w) * x_scale * w_scale.T
+    made = product(x, w)
+
+    def apply(part: slice) -> None:
+        if x_scale is not None:
+            made[part] *= x_scale[part]
+        if w_scale is not None:
+            made[part] *= w_scale.T
+
+    if x_scale is not None or w_scale is not None:
+        in_parts(apply, len(made), PART_ELEMENTS // made.shape[1])
+    return made
 
 
-def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[Float64, Float64]:
-    """(values, scale [rows or 1, 1]) whose product is ``real_values``; scale 1 where it varies along k."""
+def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[NDArray[Any], Float64 | None]:
+    """(values, scale [rows, 1]) whose product is ``real_values``; None (of 1) where the scale varies along k."""
     q = prepared.quantized
     if q is None or q.tiling.grid[1] > 1:
-        return real_values(prepared, rows), np.ones((1, 1))
-    unit = dataclasses.replace(q.params, scales=Scales(np.ones_like(q.params.scale)))
-    values = real_values(Prepared(prepared.values, dataclasses.replace(q, params=unit)), rows)
+        return _real_values(prepared, rows), None
     scale = np.broadcast_to(q.tiling.expand(q.params.scale), (q.tiling.shape[0], 1)).astype(np.float64)
-    return values, scale if rows is None else scale[rows]
+    return _unscaled(prepared, rows), scale if rows is None else _rows_of(scale, rows)
 
 
 def operand_sqnr(prepared: Prepared) -> float | None:

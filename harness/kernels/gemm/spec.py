@@ -119,14 +119,16 @@ def _codes_product(element: str) -> Supports:
     return supports
 
 
-def _cublas(name: str, entry: str, doc: str) -> KernelSpec:
-    return KernelSpec(name, "gemm", "cuda", "baseline", f"harness.kernels.gemm.cublas:{entry}", doc, ignores=_BOTH)
+def _cublas(name: str, entry: str, arithmetic: str, doc: str) -> KernelSpec:
+    entry = f"harness.kernels.gemm.cublas:{entry}"
+    return KernelSpec(name, "gemm", "cuda", "baseline", entry, doc, ignores=_BOTH, arithmetic=arithmetic)
 
 
-def _tiled(name: str, entry: str, element: str, source: str, registers: int, doc: str) -> KernelSpec:
+def _tiled(name: str, entry: str, element: str, source: str, registers: int, arithmetic: str, doc: str) -> KernelSpec:
     cuda = CudaSource(source, lambda request: Specialisation.of(source), registers)
     entry = f"harness.kernels.gemm.cuda:{entry}"
-    return KernelSpec(name, "gemm", "cuda", "kernel", entry, doc, supports=_codes_product(element), cuda=cuda)
+    supports = _codes_product(element)
+    return KernelSpec(name, "gemm", "cuda", "kernel", entry, doc, supports=supports, cuda=cuda, arithmetic=arithmetic)
 
 
 KERNELS = (
@@ -162,9 +164,11 @@ KERNELS = (
         "the NumPy oracle run as a kernel (float64 product of dequantized operands)",
         max_samples=3,
     ),
-    _cublas("cublas_f16", "CublasF16", "cuBLAS product in f16, sums in f32"),
-    _cublas("cublas_f32", "CublasF32", "cuBLAS product in f32"),
-    _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "int8 dot products of four, DP4A"),
-    _tiled("wmma_s8", "WmmaS8", "int8", WMMA_S8, 128, "int8 tensor-core product through WMMA"),
-    _tiled("int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "packed int4 operands, on the int8 tensor cores"),
+    _cublas("cublas_f16", "CublasF16", "f16", "cuBLAS product in f16, sums in f32"),
+    _cublas("cublas_f32", "CublasF32", "f32", "cuBLAS product in f32"),
+    _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "dp4a", "int8 dot products of four, DP4A"),
+    _tiled("wmma_s8", "WmmaS8", "int8", WMMA_S8, 128, "int8", "int8 tensor-core product through WMMA"),
+    _tiled(
+        "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
+    ),
 )

@@ -12,9 +12,9 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import (
     TensorProblem,
     judge_codes,
-    read_write_work,
     tensor_accuracy,
     tensor_problem,
+    tensor_work,
 )
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize, with_params
@@ -53,7 +53,7 @@ class Quantize:
         return tensor_accuracy(problem, dequantize(with_params(problem.quantized, output.codes)))
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return read_write_work(problem)
+        return tensor_work(problem, read_bytes=problem.value_bytes)
 
 
 def _codes(problem: TensorProblem) -> Codes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.common.tensor_problem import TensorProblem, read_write_work, tensor_accuracy, tensor_problem
+from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem, tensor_work
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.numerics.quantize import dequantize
 
@@ -47,7 +47,7 @@ class Statistics:
         return output
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return read_write_work(problem)
+        return tensor_work(problem, read_bytes=problem.value_bytes + problem.stored_bytes)
 
 
 def _figures(problem: TensorProblem) -> Metrics:

@@ -1,0 +1,53 @@
+"""Energy of a launch: the difference of NVML's total-energy counter over seconds of launches, less what idling takes.
+
+The power of a single launch cannot be read: the counter moves every 20 to 100 ms.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.backends.cuda.nvml import energy_j
+
+if TYPE_CHECKING:
+    from harness.backends.cuda.kernel import CudaKernel
+
+_IDLE_S = 1.0
+_LOOP_S = 3.0
+_LAUNCHES_A_WAIT = 64
+
+
+def energy_of(
+    kernel: CudaKernel,
+    *,
+    counter_j: Callable[[], float | None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+) -> float | None:
+    """Joules of one launch above idle, operand sets taking turns. About four seconds. None where the device does not
+    count its energy."""
+    read = counter_j or (lambda: energy_j(kernel.session.device))
+    kernel.session.synchronize()
+    idle_w = _idle_power(read, clock, sleep)
+    before, begin, launches = read(), clock(), 0
+    if idle_w is None or before is None:
+        return None
+    while clock() - begin < _LOOP_S:
+        for _ in range(_LAUNCHES_A_WAIT):
+            kernel.select(launches)
+            kernel.launch()
+            launches += 1
+        kernel.session.synchronize()
+    after, elapsed_s = read(), clock() - begin
+    return None if after is None else (after - before - idle_w * elapsed_s) / launches
+
+
+def _idle_power(
+    read: Callable[[], float | None], clock: Callable[[], float], sleep: Callable[[float], None]
+) -> float | None:
+    before, begin = read(), clock()
+    sleep(_IDLE_S)
+    after, elapsed_s = read(), clock() - begin
+    return None if before is None or after is None else (after - before) / elapsed_s

@@ -1,0 +1,117 @@
+"""The CUDA stopwatch: samples between events, queued while a gate holds the stream so that launch latency stays out.
+
+A sample is one launch, or (for kernels under 10 µs) the mean of a graph of launches. A round is what is queued behind one
+gate: at most about 10 ms of work. In mode ``burst`` the device idles between rounds, so that clock and power are those of
+single inferences; in mode ``steady`` it does not, and the warm-up goes on until clock and temperature hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.backends.cuda.batch import Batch, batch_of
+from harness.backends.cuda.cooling import Cold, Hot
+from harness.backends.cuda.gate import Gate
+from harness.backends.cuda.nvml import state
+from harness.timing import MachineState, Measure, Round
+from harness.timing.settling import Settling
+
+if TYPE_CHECKING:
+    from harness.backends.cuda.kernel import CudaKernel
+
+_WARM_UP_S = 0.02  # clocks rise, code is loaded
+_TRIAL_SAMPLES = 5
+_ROUND_S = 10e-3
+_MOST_QUEUED = 128
+"""Samples behind one gate; the driver holds about a thousand launches before it makes the host wait."""
+_REST_RATIO = 3.0
+_PAUSE_NS = 4000
+"""Idle time after a round, over the round's own; and before each sample: NOTES.md of this folder says what chose them."""
+
+
+class CudaStopwatch:
+    """One kernel on its device."""
+
+    short_s: ClassVar[float] = 10e-6
+    """Kernels below this are timed in graphs."""
+
+    def __init__(
+        self,
+        kernel: CudaKernel,
+        measure: Measure,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._kernel, self._measure = kernel, measure
+        self.clock, self._sleep = clock, sleep
+        self._gate = Gate(kernel.session)
+        self._cold = measure.l2 == "cold"
+        self._cooler: Hot = Cold(kernel) if self._cold else Hot(kernel)
+        self._batch: Batch | None = None
+        self._sample_s: float | None = None
+        """Device time of one sample, what makes the cache cold included."""
+        self._busy_s = 0.0
+
+    def warm_up(self, deadline: float) -> None:
+        """Every set once, the clock's rise, the length of a launch, in mode ``steady`` until clock and temperature hold."""
+        end = min(self.clock() + _WARM_UP_S, deadline)
+        launches = 0
+        while launches < self._kernel.sets or self.clock() < end:
+            self._cooler.next()
+            self._kernel.launch()
+            self._kernel.session.synchronize()
+            launches += 1
+            if self.clock() > deadline:
+                return
+        launch_s = float(np.median(self._take(_TRIAL_SAMPLES)[0]))
+        if launch_s < self.short_s:
+            self._batch = batch_of(self._kernel, launch_s, cold=self._cold)
+        if self._measure.mode == "steady":
+            settling = Settling()
+            while self.clock() < deadline and not settling.settled:
+                made = self.round(_MOST_QUEUED)
+                settling.add(self.clock(), float(np.median(made.samples)), made.state)
+
+    def round(self, most: int) -> Round:
+        fits = _MOST_QUEUED if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))
+        samples, observed = self._take(min(most, fits, _MOST_QUEUED if self._sample_s else _TRIAL_SAMPLES))
+        launches = self._batch.launches if self._batch else 1
+        return Round(samples, launches, observed)
+
+    def rest(self) -> None:
+        if self._measure.mode == "burst":
+            self._sleep(_REST_RATIO * self._busy_s)
+
+    def _take(self, count: int) -> tuple[NDArray[np.float64], MachineState]:
+        """``count`` samples (seconds a launch) behind one gate, and the machine's state while they run."""
+        session = self._kernel.session
+        self._gate.shut()
+        first = self._event()
+        pairs = [self._sample() for _ in range(count)]
+        self._gate.open()
+        observed = state(session.device)
+        session.synchronize()
+        last = pairs[-1][1]
+        self._busy_s = (last - first) / 1e3
+        self._sample_s = self._busy_s / count
+        launches = self._batch.launches if self._batch else 1
+        return np.array([(end - start) / 1e3 / launches for start, end in pairs]), observed
+
+    def _sample(self) -> tuple[Any, Any]:
+        timed = self._batch or self._kernel
+        (self._batch or self._cooler).next()
+        self._gate.pause(_PAUSE_NS)
+        start = self._event()
+        timed.launch()
+        return start, self._event()
+
+    def _event(self) -> Any:
+        from cuda.core import EventOptions
+
+        return self._kernel.session.stream.record(options=EventOptions(timing_enabled=True))

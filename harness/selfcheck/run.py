@@ -1,0 +1,100 @@
+"""``harness selfcheck``: the cases of suites, timed against themselves. In this process; a case that fails is reported."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from harness.backends import BACKENDS
+from harness.case import Case
+from harness.device import Device
+from harness.errors import HarnessError
+from harness.kernels.spec import load_attribute
+from harness.kernels.tensors import Tensors
+from harness.plan import plan
+from harness.select import select
+from harness.selfcheck.options import SelfcheckOptions
+from harness.selfcheck.pairs import MakeStopwatch, repeat_pairs
+from harness.selfcheck.result import Measured, SelfcheckResult, result_of
+from harness.suite import load_suite
+from harness.verdict import CasePair
+
+
+def default_suites(backend: str) -> tuple[Path, ...]:
+    """Fast kernels that stand for the others: products and codes, from cache-sized tensors to ones beyond it."""
+    return tuple(sorted((Path(__file__).parent / "suites" / backend).glob("*.yaml")))
+
+
+def planned_cases(suites: Sequence[Path], device: Device, filters: Sequence[str]) -> tuple[Case, ...]:
+    """The cases of the suites that can run on ``device`` and that the filters leave; axes of one op say nothing of
+    another's suite. Raises SuiteError for a suite that is refused, HarnessError where no case is left."""
+    chosen: list[Case] = []
+    refusals: list[HarnessError] = []
+    for suite in map(load_suite, suites):
+        try:
+            chosen += [case for case in select(plan(suite, device), suite, filters, None) if case.skip is None]
+        except HarnessError as error:
+            refusals.append(error)
+    if not chosen:
+        raise next(iter(refusals), None) or HarnessError(
+            f"selfcheck: needs cases that can run on {device.name} (got none); see `harness plan --skipped`"
+        )
+    return tuple(chosen)
+
+
+def selfcheck(
+    cases: Sequence[Case],
+    device: Device,
+    options: SelfcheckOptions,
+    *,
+    make_stopwatch: MakeStopwatch | None = None,
+    say: Callable[[str], None] = lambda message: None,
+) -> SelfcheckResult:
+    """Time ``cases`` (at least one) against themselves. Ctrl-C (KeyboardInterrupt) ends it early: the pairs that are
+    there are judged, ``complete`` is False. ``make_stopwatch`` replaces the backend's.
+
+    Raises HarnessError where not one pair was finished.
+    """
+    product = BACKENDS[device.backend].product
+    tensors = Tensors(
+        offline=options.offline, product=functools.partial(load_attribute(product), device) if product else None
+    )
+    measured: list[Measured] = []
+    interrupted = False
+    for case, repeats in zip(cases, shares(options.pairs, len(cases)), strict=True):
+        say(f"[{len(measured) + 1}/{len(cases)}] {case.name}: {repeats} pairs")
+        found, interrupted = _measure(case, repeat_pairs(case, device, tensors, repeats, options, make_stopwatch))
+        measured.append(found)
+        if interrupted:
+            break
+        if found.error:
+            say(f"failed: {case.name}: {found.error}")
+    if not any(each.pairs for each in measured):
+        why = next(each.error for each in measured if each.error)
+        raise HarnessError(f"selfcheck: needs at least one finished pair (got {why}); see `harness doctor`")
+    return result_of(device, measured, complete=not interrupted)
+
+
+def _measure(case: Case, pairs: Iterator[CasePair]) -> tuple[Measured, bool]:
+    """Take pairs until they end, one fails, or Ctrl-C (then True); those before it are kept."""
+    taken: list[CasePair] = []
+    try:
+        for pair in pairs:
+            taken.append(pair)  # noqa: PERF402 (a list of all would lose those before a failure)
+    except KeyboardInterrupt:
+        return Measured(case, tuple(taken), "interrupted"), True
+    except Exception as failure:
+        return Measured(case, tuple(taken), _words(failure)), False
+    return Measured(case, tuple(taken)), False
+
+
+def shares(pairs: int, cases: int) -> list[int]:
+    """How many of ``pairs`` each case gets: as even as can be, at least one."""
+    each, more = divmod(pairs, cases)
+    return [max(1, each + (index < more)) for index in range(cases)]
+
+
+def _words(failure: Exception) -> str:
+    lines = str(failure).strip().splitlines() or [""]
+    return lines[0] if isinstance(failure, HarnessError) else f"{type(failure).__name__}: {lines[0]}"

@@ -1,0 +1,148 @@
+"""The same kernels timed by this harness, by NVBench (``cuda-bench``) and by ``triton.testing.do_bench``, in one process.
+
+``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel objects on cold
+caches, one launch a sample (this harness's graphs for kernels under 10 µs stand in a column of their own), NVBench without
+rejecting samples of low clocks. NVBench and do_bench flush the cache by writing; this harness flushes or rotates operands.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.backends.cuda.device import devices
+from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.stopwatch import CudaStopwatch
+from harness.device import Device
+from harness.execute import prepare
+from harness.kernels.tensors import Tensors
+from harness.plan import plan
+from harness.suite import load_suite
+from harness.timing import Measure, time_rounds
+
+MEASURE = Measure(min_time_s=0.2, max_time_s=1.0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """Medians in seconds. ``batched_s`` is the harness's own choice, a graph of launches where one is short."""
+
+    name: str
+    own_s: float
+    batched_s: float
+    launches_per_sample: int
+    nvbench_s: float | None
+    triton_s: float | None
+
+
+class Copy(CudaKernel):
+    """The driver's copy of random bytes."""
+
+    def __init__(self, device: Device, size: int) -> None:
+        self._size = size
+        values = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        super().__init__(device, {"x": values}, {"y": Output((size,), np.uint8)})
+
+    def launch_on(self, arrays: Arrays) -> None:
+        arrays["y"].data.copy_from_device_async(arrays["x"].data, self._size)
+
+
+def kernels(device: Device) -> Iterator[tuple[str, CudaKernel]]:
+    """Copies, quantizations and products from about 3 µs to 2 ms."""
+    for mebibytes in (1, 8, 64, 256, 1024):
+        yield f"copy {mebibytes} MiB", Copy(device, mebibytes << 20)
+    for rows in (64, 512, 4096, 16384, 65536):
+        yield (
+            f"quantize {rows} x 4096",
+            _kernel(device, "quantize", {"rows": rows, "cols": 4096}, "affine", format="int8"),
+        )
+    for side in (512, 1024, 2048, 4096, 8192):
+        yield f"cublas_f16 {side}^3", _kernel(device, "gemm", {"m": side, "n": side, "k": side}, "cublas_f16")
+
+
+def _kernel(device: Device, op: str, shape: dict[str, int], kernel: str, **axes: str) -> CudaKernel:
+    axes = axes or {"scheme": "w8a8"}
+    suite = {"name": "i", "op": op, "shapes": [{"name": "s", **shape}], "matrix": {"kernel": kernel, **axes}}
+    made: CudaKernel = prepare(
+        plan(load_suite({**suite, "reference_rows": 1} if op == "gemm" else suite), device)[0], device, Tensors()
+    ).kernel
+    return made
+
+
+class _OneByOne(CudaStopwatch):
+    """Never in graphs."""
+
+    short_s = 0.0
+
+
+def compare(device: Device) -> Iterator[Line]:
+    """A line a kernel."""
+    made = dict(kernels(device))
+    theirs = nvbench_medians(made)
+    for name, kernel in made.items():
+        own = time_rounds(_OneByOne(kernel, MEASURE), MEASURE)
+        batched = time_rounds(CudaStopwatch(kernel, MEASURE), MEASURE)
+        launches = batched.launches_per_sample
+        yield Line(name, own.time_s, batched.time_s, launches, theirs.get(name), triton_median(kernel))
+
+
+def nvbench_medians(made: dict[str, CudaKernel]) -> dict[str, float]:
+    """NVBench's cold medians by name, none where it is not installed. It runs once a process."""
+    try:
+        from cuda import bench
+        from cuda.bench.results import BenchmarkResult
+    except ImportError:
+        return {}
+
+    def benchmark(kernel: CudaKernel) -> Callable[[Any], None]:
+        def measured(state: Any) -> None:
+            state.set_stream(kernel.session.stream)
+            state.set_throttle_threshold(0.0)
+            state.exec(lambda launch: kernel.launch())
+
+        return measured
+
+    for name, kernel in made.items():
+        kernel.select(0)
+        bench.register(benchmark(kernel)).set_name(name)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.json"
+        bench.run_all_benchmarks(["nvbench", "--jsonbin", str(path), "--devices", "0", "--quiet"])
+        found = BenchmarkResult.from_json(path)
+        return {name: float(np.median(state.samples)) for name, sub in found.items() for state in sub if state.samples}
+
+
+def triton_median(kernel: CudaKernel) -> float | None:
+    """do_bench's median, None where Triton is not installed."""
+    try:
+        import torch
+        from triton.testing import do_bench
+    except ImportError:
+        return None
+    kernel.select(0)
+    with torch.cuda.stream(torch.cuda.ExternalStream(int(kernel.session.stream.handle))):
+        return float(do_bench(kernel.launch, warmup=50, rep=200, return_mode="median")) / 1e3
+
+
+def row(line: Line) -> str:
+    """The line as a row of a Markdown table, ratios to this harness."""
+
+    def over(other: float | None) -> str:
+        return "–" if other is None else f"{other * 1e6:.2f} | {line.own_s / other - 1:+.1%}"
+
+    own = f"{line.own_s * 1e6:.2f} | {line.batched_s * 1e6:.2f} ({line.launches_per_sample})"
+    return f"| {line.name} | {own} | {over(line.nvbench_s)} | {over(line.triton_s)} |"
+
+
+if __name__ == "__main__":
+    print(
+        "| kernel | harness µs | as it chooses (launches a sample) | NVBench µs | harness over it | do_bench µs | harness over it |"
+    )
+    print("|---|--:|--:|--:|--:|--:|--:|")
+    for each in compare(devices()[0]):
+        print(row(each), flush=True)
