@@ -23,7 +23,7 @@ from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec, load_attribute
 from harness.kernels.specialisation import SOURCE_ROOT
 from harness.kernels.tensors import Tensors
-from harness.peaks import Bound, bound
+from harness.peaks import Bound, Peaks, bound
 from harness.record import Outcome, Status
 from harness.timing import Timing
 from harness.timing.summary import median_of
@@ -148,9 +148,12 @@ def _bound(case: Case, device: Device, spec: KernelSpec, work: Work, timing: Tim
     measure = BACKENDS[case.backend].peaks
     if not measure or spec.role == "reference":
         return None
-    peaks = load_attribute(measure)(device)
+    peaks: Peaks | None = load_attribute(measure)(device)
+    if peaks is None:
+        return None
     clock = median_of(timing.states, "sm_clock_hz")
-    return bound(timing.time_s, work.moved_bytes, work.flops, spec.arithmetic, peaks, clock)
+    moved = work.moved_bytes if case.measure.l2 == "cold" else 0  # what is in the cache moves faster than a copy
+    return bound(timing.time_s, moved, work.flops, spec.arithmetic, peaks, clock)
 
 
 def _energy(case: Case, kernel: Any) -> float | None:

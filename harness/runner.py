@@ -6,14 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from harness.backends import BACKENDS, find_device
 from harness.case import Case
 from harness.columns import Row
-from harness.data.models import pull
 from harness.data.source import required_models
 from harness.derive import derive
 from harness.device import Device
@@ -25,9 +22,13 @@ from harness.options import RunOptions
 from harness.plan import plan
 from harness.record import Outcome, Record, Status
 from harness.select import select
+from harness.spawn import Spawned, spawn
 from harness.store import RunHeader, RunWriter, StoredRun, find_run, new_run_id, rows_to_frame
 from harness.suite import Suite, load_suite
 from harness.supervise import Supervisor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Watcher:
@@ -60,16 +61,34 @@ class RunResult:
 
 
 def run_suite(
-    source: str | Path | Mapping[str, Any] | Suite, options: RunOptions, watcher: Watcher | None = None
+    source: str | Path | Mapping[str, Any] | Suite,
+    options: RunOptions,
+    watcher: Watcher | None = None,
+    spawned: Spawned | None = None,
 ) -> RunResult:
     """Run a suite. Ctrl-C (KeyboardInterrupt) ends it early: finished rows are published, ``complete`` is False.
 
-    Raises SuiteError for a suite that is refused, StoreError, DeviceError or HarnessError for what else the user can
+    ``spawned``: a worker's process, where it is started already; it is ended here. Raises SuiteError for a suite that is refused, StoreError, DeviceError or HarnessError for what else the user can
     mend. Failures of cases are rows, not exceptions.
     """
     watcher = watcher or Watcher()
-    suite = source if isinstance(source, Suite) else load_suite(source)
-    device = find_device(options.device)
+    spawned = spawned or spawn()
+    try:
+        suite = source if isinstance(source, Suite) else load_suite(source)
+        device = find_device(options.device)
+        supervisor = Supervisor(
+            device,
+            case_timeout_s=options.case_timeout_s,
+            offline=options.offline,
+            energy=options.energy,
+            spawned=spawned,
+        )
+        return _run(suite, device, options, watcher, supervisor)
+    finally:
+        spawned.end()
+
+
+def _run(suite: Suite, device: Device, options: RunOptions, watcher: Watcher, supervisor: Supervisor) -> RunResult:
     stored = find_run(options.out, suite.name, options.resume) if options.resume else None
     if stored is not None:
         options = _as_stored(options, stored)
@@ -89,7 +108,7 @@ def run_suite(
             return _already_complete(stored, device, watcher)
     writer = RunWriter.resume(stored) if stored else RunWriter.create(options.out, header)
     try:
-        return _Run(suite, device, options, writer, watcher).go(cases)
+        return _Run(suite, device, options, writer, watcher, supervisor).go(cases)
     finally:
         writer.close()
 
@@ -130,10 +149,18 @@ def _already_complete(stored: StoredRun, device: Device, watcher: Watcher) -> Ru
 
 
 class _Run:
-    def __init__(self, suite: Suite, device: Device, options: RunOptions, writer: RunWriter, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        device: Device,
+        options: RunOptions,
+        writer: RunWriter,
+        watcher: Watcher,
+        supervisor: Supervisor,
+    ) -> None:
         self._suite, self._device, self._options = suite, device, options
-        self._writer, self._watcher = writer, watcher
-        self._environment = environment_of(device)
+        self._writer, self._watcher, self._supervisor = writer, watcher, supervisor
+        self._environment = environment_of(device)  # before the worker uses the device: it lists who else does
 
     def go(self, cases: Sequence[Case]) -> RunResult:
         done = {row["case_id"] for row in self._writer.rows}
@@ -158,13 +185,11 @@ class _Run:
         )
 
     def _measure(self, cases: Sequence[Case]) -> None:
+        self._supervisor.assign()
         missing = self._fetch(cases)
-        options = self._options
         if prepare := BACKENDS[self._device.backend].prepare:
             load_attribute(prepare)(cases, self._device, self._watcher.say)
-        with Supervisor(
-            self._device, case_timeout_s=options.case_timeout_s, offline=options.offline, energy=options.energy
-        ) as supervisor:
+        with self._supervisor as supervisor:
             for case in cases:
                 reason = case.skip or _first_missing(case, missing)
                 if reason is not None:
@@ -175,6 +200,8 @@ class _Run:
 
     def _fetch(self, cases: Sequence[Case]) -> dict[str, str]:
         """Bring the models that the cases need; model → why it could not be had."""
+        from harness.data.models import pull  # imports onnx
+
         sources = [source for case in cases if case.skip is None for _, source in case.shape.sources]
         missing: dict[str, str] = {}
         for model in dict.fromkeys(name for source in dict.fromkeys(sources) for name in required_models(source)):

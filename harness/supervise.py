@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
-import site
 import subprocess
-import sys
-import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
@@ -19,6 +15,7 @@ from harness.case import Case
 from harness.device import Device
 from harness.errors import DeviceError
 from harness.record import Outcome, Status
+from harness.spawn import Spawned, spawn
 
 _START_TIMEOUT_S = 120.0
 _END_TIMEOUT_S = 10.0
@@ -28,11 +25,28 @@ _STDERR_TAIL_BYTES = 4096
 class Supervisor:
     """One worker at a time; a new one after each that died or was ended. Use as a context manager."""
 
-    def __init__(self, device: Device, *, case_timeout_s: float, offline: bool = False, energy: bool = False) -> None:
+    def __init__(
+        self,
+        device: Device,
+        *,
+        case_timeout_s: float,
+        offline: bool = False,
+        energy: bool = False,
+        spawned: Spawned | None = None,
+    ) -> None:
+        """``spawned``: the first worker's process, where it is started already."""
         self._device, self._timeout, self._offline, self._energy = device, case_timeout_s, offline, energy
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._ahead: Connection | None = None
+        """Of a process that has not answered yet; ``_connection`` is of one that takes cases."""
+        self._assigned = False
         self._stderr: IO[bytes] | None = None
+        if spawned is not None:
+            self._adopt(spawned)
+
+    def _adopt(self, spawned: Spawned) -> None:
+        self._process, self._ahead, self._stderr = spawned.process, spawned.connection, spawned.output
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +57,15 @@ class Supervisor:
                 self._connection.send(None)  # an orderly end: profilers and checkers write their reports then
                 self._process.wait(_END_TIMEOUT_S)
         self._stop()
+
+    def assign(self) -> None:
+        """Have a worker reach for its device now, while the caller goes on. ``run`` does so by itself."""
+        if self._process is None:
+            self._adopt(spawn())
+        if self._ahead is not None and not self._assigned:
+            self._assigned = True
+            with contextlib.suppress(OSError):  # it has ended already: waiting for its answer says why
+                self._ahead.send(Assignment(self._device, self._offline, self._energy, os.getpid()))
 
     def run(self, case: Case) -> Outcome:
         """The outcome of ``case``. A worker that dies or hangs costs its case only.
@@ -56,31 +79,26 @@ class Supervisor:
             if not connection.poll(self._timeout):
                 self._stop()
                 return Outcome(Status.TIMEOUT, f"ended after {self._timeout:g} s (--case-timeout)")
-            reply: Reply = connection.recv()
+            reply = connection.recv()
         except (EOFError, OSError):
             return self._death(kills_before)
+        except Exception as error:  # a kernel that writes where it must not can spoil the reply, or send one of its own
+            reply = error
+        if not isinstance(reply, Reply):
+            self._stop()
+            return Outcome(Status.CRASHED, f"the worker's reply cannot be read (got {reply!r:.200})")
         if not reply.fit:
             self._stop()
         return reply.outcome
 
     def _start(self) -> Connection:
-        ours, theirs = multiprocessing.Pipe(duplex=True)
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the worker)
-        with theirs:
-            self._process = subprocess.Popen(
-                # -P: a folder named harness in the current one must not take this package's place
-                [sys.executable, "-P", "-m", "harness.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._stderr,
-                stderr=self._stderr,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_paths())},
-            )
-        self._connection = ours
+        """A worker that takes cases."""
+        self.assign()
+        assert self._ahead is not None
         try:
-            ours.send(Assignment(self._device, self._offline, self._energy, os.getpid()))
-            if ours.poll(_START_TIMEOUT_S) and ours.recv() == READY:
-                return ours
+            if self._ahead.poll(_START_TIMEOUT_S) and self._ahead.recv() == READY:
+                self._connection, self._ahead = self._ahead, None
+                return self._connection
             reason = f"no answer within {_START_TIMEOUT_S:g} s"
         except (EOFError, OSError):
             reason = self._last_words() or "it ended at once"
@@ -109,25 +127,17 @@ class Supervisor:
 
     def _stop(self) -> None:
         """End the worker now, if there is one."""
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.close()
+        for connection in (self._connection, self._ahead):
+            if connection is not None:
+                with contextlib.suppress(OSError):
+                    connection.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         if self._stderr is not None:
             self._stderr.close()
-        self._process = self._connection = self._stderr = None
-
-
-def _import_paths() -> list[str]:
-    """What the parent imports from besides what every interpreter does, this package's folder first."""
-    installed = {Path(entry) for entry in (*site.getsitepackages(), site.getusersitepackages())}
-    own = [Path(__file__).resolve().parent.parent]
-    if "" in sys.path or str(Path.cwd()) in sys.path:
-        own.append(Path.cwd())
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return [str(entry) for entry in own if entry not in installed] + [entry for entry in given if entry]
+        self._process = self._connection = self._ahead = self._stderr = None
+        self._assigned = False
 
 
 def _kernel_oom_kills() -> int:

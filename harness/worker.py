@@ -6,6 +6,7 @@ Started as ``python -m harness.worker FD``, FD being one end of a socket pair. A
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import functools
@@ -83,12 +84,19 @@ def _limit_memory(device: Device) -> None:
 
 def serve(connection: Connection) -> None:
     """Take an Assignment, then cases until None or the end of the connection."""
-    assignment: Assignment = connection.recv()
+    try:
+        assignment: Assignment = connection.recv()
+    except EOFError:  # there is nothing to do after all
+        return
     _end_with_parent(assignment.parent)
     _limit_memory(assignment.device)
     backend = BACKENDS[assignment.device.backend]
     product = functools.partial(load_attribute(backend.product), assignment.device) if backend.product else None
     tensors = Tensors(offline=assignment.offline, product=product)
+    load_attribute(backend.timer)  # imported while the parent goes on
+    if backend.warm_up:
+        with contextlib.suppress(Exception):  # what is wrong with the device shows in the first case
+            load_attribute(backend.warm_up)(assignment.device)
     connection.send(READY)
     while True:
         try:

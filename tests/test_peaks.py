@@ -201,10 +201,10 @@ def test_what_is_in_the_cache_is_not_measured_again(monkeypatch):
     (device,) = cpu_devices()
     kept = Peaks(*cpu_peaks.identity(device), "2020-01-01T00:00:00+00:00", 1.0, None, ())
     store_peaks(kept)
-    cpu_peaks.peaks.cache_clear()
+    cpu_peaks.known_peaks.cache_clear()
     monkeypatch.setattr(cpu_peaks, "measure_peaks", lambda device: pytest.fail("measured"))
-    assert cpu_peaks.peaks(device) == kept
-    cpu_peaks.peaks.cache_clear()
+    assert cpu_peaks.known_peaks(device) == kept
+    cpu_peaks.known_peaks.cache_clear()
 
 
 def test_the_cpu_copies_every_byte():

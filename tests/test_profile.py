@@ -189,11 +189,11 @@ def _faked(monkeypatch, verdict: Verdict) -> list[str]:
         yield
         seen.append(f"end {name}")
 
-    family = SimpleNamespace(problem=lambda case, tensors: "problem", judge=lambda problem, output: verdict)
-    row = SimpleNamespace(load=lambda: lambda problem, device: FakeKernel(seen))
+    family = SimpleNamespace(judge=lambda problem, output: verdict)
     monkeypatch.setattr(target, "nvtx_range", marked)
-    monkeypatch.setattr(target, "load_attribute", lambda entry: family)
-    monkeypatch.setattr(target, "kernel_row", lambda op, name: row)
+    monkeypatch.setattr(
+        target, "prepare", lambda *_: SimpleNamespace(family=family, problem="problem", kernel=FakeKernel(seen))
+    )
     monkeypatch.setattr(cooling, "release_persisting_lines", lambda: None)
     return seen
 

@@ -14,26 +14,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from fault_kernels import FAULTS
 
 import harness
 from harness.errors import HarnessError, StoreError, SuiteError
 from harness.options import RunOptions
 from harness.runner import run_suite
 from harness.store import read_results
-
-FAULTS = {
-    "segfault": ("crashed", "SIGSEGV"),
-    "abort": ("crashed", "SIGABRT"),
-    "exit": ("crashed", "exit code 3"),
-    "killed": ("crashed", "SIGKILL"),
-    "hang": ("timeout", "--case-timeout"),
-    "stubborn": ("timeout", "--case-timeout"),
-    "outofmemory": ("out_of_memory", "allocate"),
-    "raises": ("runtime_error", "ValueError: the kernel's own words"),
-    "badsetup": ("runtime_error", "no set-up"),
-    "inaccurate": ("inaccurate", "1 of 32 codes differ"),
-    "decays": ("inaccurate", "after timing"),
-}
 
 
 def _workers() -> set[int]:
@@ -49,16 +36,15 @@ def _workers() -> set[int]:
 
 
 def test_each_fault_has_its_status_and_the_run_goes_on(fault_suite, tmp_path):
-    kernels = [kernel for fault in FAULTS for kernel in (fault, "good")]
-    frame = harness.run(fault_suite(*dict.fromkeys(kernels), shapes=1), out=tmp_path, case_timeout_s=6).set_index(
-        "kernel"
-    )
-    assert list(frame.index) == list(dict.fromkeys(kernels))
-    for kernel, (status, words) in FAULTS.items():
-        assert frame.loc[kernel, "status"] == status, frame.loc[kernel, "reason"]
-        assert words in frame.loc[kernel, "reason"]
-        assert pd.isna(frame.loc[kernel, "time_s"])
-    assert frame.loc["good", "status"] == "ok"
+    kernels = [*(fault.kernel for fault in FAULTS), "good", "guarded"]
+    frame = harness.run(fault_suite(*kernels), out=tmp_path, case_timeout_s=6).set_index("kernel")
+    assert list(frame.index) == kernels
+    for fault in FAULTS:
+        row = frame.loc[fault.kernel]
+        assert row["status"] == fault.status, row["reason"]
+        assert fault.words in row["reason"]
+        assert pd.isna(row["time_s"])
+    assert set(frame.loc[["good", "guarded"], "status"]) == {"ok"}
 
 
 def test_the_case_after_a_fault_is_right(fault_suite, tmp_path):

@@ -18,7 +18,7 @@ class Backend:
     """One backend. ``devices`` lists what is there, ``absence`` says why nothing is, with the remedy.
 
     The others are ``module:attribute``, imported where they are needed, empty where there is no such thing: ``timer`` times
-    a kernel, ``stopwatch`` makes what it is timed with; ``prepare`` takes cases and makes ahead of a run what can be made
+    a kernel, ``stopwatch`` makes what it is timed with; ``warm_up`` reaches for a device before a worker's first case; ``prepare`` takes cases and makes ahead of a run what can be made
     without a device; ``product`` multiplies float64 matrices on the device, for references; ``usable`` says whether a
     device still answers after a case has failed; ``peaks`` measures (once a device and driver) what kernels are held
     against; ``floor`` is the least time that the data sheet allows; ``energy`` measures the energy of a launch; ``mark``
@@ -30,6 +30,7 @@ class Backend:
     absence: Callable[[], str | None]
     timer: str
     stopwatch: str
+    warm_up: str = ""
     prepare: str = ""
     product: str = ""
     usable: str = ""
@@ -52,6 +53,7 @@ BACKENDS: dict[str, Backend] = {
             cuda_absence,
             timer="harness.backends.cuda.timing:time_launch",
             stopwatch="harness.backends.cuda.timing:stopwatch",
+            warm_up="harness.backends.cuda.peaks:warm_up",
             prepare="harness.backends.cuda.ahead:compile_ahead",
             product="harness.backends.cuda.product:product",
             usable="harness.backends.cuda.session:is_usable",
@@ -66,6 +68,7 @@ BACKENDS: dict[str, Backend] = {
             lambda: None,
             timer="harness.backends.cpu.timing:time_launch",
             stopwatch="harness.backends.cpu.timing:stopwatch",
+            peaks="harness.backends.cpu.peaks:known_peaks",
         ),
     )
 }

@@ -46,12 +46,15 @@ def run(
 
     - `harness run suites/gemm.yaml --resume last`
     """
+    from harness.spawn import spawn
+
+    spawned = spawn()  # what a worker imports takes as long as what follows here
     from harness.cli.progress import watcher_for
     from harness.cli.summary import show_summary
     from harness.runner import run_suite
 
     options = RunOptions(device, tuple(filter_ or ()), limit, out, resume, case_timeout, offline, energy)
-    result = run_suite(suite, options, watcher_for(errors))
+    result = run_suite(suite, options, watcher_for(errors), spawned)
     if as_json:
         print(json.dumps(outcome_json(result), indent=2))
     else:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.console import table
 from harness.cli.format import decibels, ratio, seconds
 from harness.columns import Row
-from harness.runner import RunResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.runner import RunResult
 
 _SHOWN = 5
 _BACKEND_ABSENT = " backend"
+_LOAD = 0.1
+_NOISE = 0.05
 
 
 def show_summary(result: RunResult, console: Console) -> None:
@@ -29,13 +34,15 @@ def show_summary(result: RunResult, console: Console) -> None:
         if len(timed):
             _show(console, "Best schemes by speed", timed.sort_values("speedup", ascending=False))
     console.print(_counts_line(rows))
-    for line in skip_lines(rows):
+    for line in [*skip_lines(rows), *machine_lines(rows)]:
         console.print(line, markup=False)
     console.print(f"results: {result.path}", markup=False, soft_wrap=True)
 
 
 def _schemes(rows: Sequence[Row]) -> pd.DataFrame:
     """One row a scheme and kernel: medians over the shapes, of cases that are ok."""
+    import pandas as pd  # the first case need not wait for it
+
     names = ["scheme", "kernel", "sqnr_db", "time_s", "speedup", "bits_per_element", "case_id"]
     ok = [[row[name] for name in names] for row in rows if row["status"] == "ok" and row["scheme"]]
     frame = pd.DataFrame(ok, columns=names)
@@ -65,6 +72,21 @@ def _show(console: Console, title: str, schemes: pd.DataFrame) -> None:
 def _counts_line(rows: Sequence[Row]) -> str:
     counts = Counter(row["status"] for row in rows)
     return f"{len(rows)} cases: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def machine_lines(rows: Sequence[Row]) -> list[str]:
+    """What makes times less certain: clocks held down, cores that others used, noise."""
+    timed = [row for row in rows if row["status"] == "ok" and row["time_s"] is not None]
+    throttled = Counter(row["throttle_reasons"] for row in timed if row["throttled_fraction"])
+    loaded = sum((row["other_load"] or 0) > _LOAD for row in timed)
+    noisy = [row for row in timed if (row["noise"] or 0) > _NOISE and row["kernel_role"] != "reference"]
+    lines = [f"throttled: {count} cases by {reasons}" for reasons, count in throttled.most_common(_SHOWN)]
+    if loaded:
+        lines.append(f"loaded: other processes kept more than {_LOAD:.0%} of the cores busy during {loaded} cases")
+    if noisy:
+        worst = max(noisy, key=lambda row: float(row["noise"]))
+        lines.append(f"noisy: {len(noisy)} cases above {_NOISE:.0%}, the worst {worst['noise']:.0%} ({worst['case']})")
+    return lines
 
 
 def skip_lines(rows: Sequence[Any]) -> list[str]:

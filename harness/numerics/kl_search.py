@@ -16,13 +16,13 @@ Smoothing acts on counts, and only where the divergence would be infinite withou
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import SchemeError
+from harness.numerics.parallel import map_threads
 
 Floats = NDArray[np.float64]
 
@@ -31,8 +31,6 @@ EPSILON = 1e-4
 TIE = 1e-9
 # Histograms that one thread works on at a time: its arrays of 128 levels then take 128 KiB each and stay in cache.
 CHUNK_BLOCKS = 128
-# NumPy releases the interpreter lock within the array operations.
-THREADS = 2
 # Stands for zero in logarithms: vanishes beside a count, and times its own logarithm is nothing.
 TINY = 1e-300
 
@@ -85,9 +83,8 @@ def kl_thresholds(counts: Floats, levels: int) -> NDArray[np.int64]:
     SchemeError unless bins outnumber levels and every count is 0 or at least 1.
     """
     _check(counts, levels)
-    with ThreadPoolExecutor(THREADS) as pool:
-        chunks = (counts[start : start + CHUNK_BLOCKS] for start in range(0, len(counts), CHUNK_BLOCKS))
-        kept = list(pool.map(lambda chunk: _thresholds(chunk, levels), chunks))
+    chunks = [counts[start : start + CHUNK_BLOCKS] for start in range(0, len(counts), CHUNK_BLOCKS)]
+    kept = map_threads(lambda chunk: _thresholds(chunk, levels), chunks)
     return np.concatenate([np.empty(0, dtype=np.int64), *kept])
 
 

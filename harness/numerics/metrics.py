@@ -97,7 +97,7 @@ class Comparison:
 
     @functools.cached_property
     def signal_power(self) -> float:
-        return float(np.vdot(self.signal, self.signal))
+        return _product_sum(self.signal, self.signal)
 
 
 def decibel(signal: float, noise: float) -> float:
@@ -143,8 +143,14 @@ def _mean_relative_error(c: Comparison) -> float | None:
 
 
 def _cosine(c: Comparison) -> float | None:
-    norm = math.sqrt(c.signal_power) * math.sqrt(float(np.vdot(c.estimate, c.estimate)))
-    return float(np.vdot(c.signal, c.estimate)) / norm if norm > 0 else None
+    norm = math.sqrt(c.signal_power) * math.sqrt(_product_sum(c.estimate, c.estimate))
+    return _product_sum(c.signal, c.estimate) / norm if norm > 0 else None
+
+
+def _product_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Σ ab. Not by BLAS, whose order of adding, and so whose last bits, depend on its number of threads."""
+    a, b = a.reshape(-1), b.reshape(-1)
+    return pairwise_sum(lambda part: float((a[part] * b[part]).sum()), a.size)
 
 
 def _saturated_fraction(c: Comparison) -> float | None:

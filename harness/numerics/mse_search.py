@@ -7,7 +7,6 @@ of scales finds the same minimum to well within 0.005 dB (``mse_grid``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from harness.numerics.mse_affine import Affine, sweep_affine
 from harness.numerics.mse_grid import search, search_affine
 from harness.numerics.mse_levels import Codebook, CodeRange, Floats, Grid, Nearest
 from harness.numerics.mse_sweep import sweep
+from harness.numerics.parallel import map_threads
 
 __all__ = ["AffineFit", "Nearest", "minimise_mse", "minimise_mse_affine"]
 
@@ -28,8 +28,6 @@ SWEPT_ELEMENTS = 4096
 SWEPT_ELEMENTS_AFFINE = 2048
 # Elements that one thread works on at a time: 1 MiB an array of f64.
 CHUNK_ELEMENTS = 1 << 17
-# NumPy releases the interpreter lock in the sorts, searches and sums that take the time.
-THREADS = 2
 
 Part = TypeVar("Part")
 
@@ -122,8 +120,5 @@ def _map_chunks(
         unit = scale_max[start : start + rows]
         return fit(np.sort(blocks[start : start + rows], axis=1) / unit[:, None], unit)
 
-    starts = range(0, len(blocks), rows)
-    if len(starts) < THREADS:
-        return [run(start) for start in starts]
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, starts))
+    # NumPy releases the interpreter lock in the sorts, searches and sums that take the time.
+    return map_threads(run, range(0, len(blocks), rows))

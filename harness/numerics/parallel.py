@@ -24,21 +24,27 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
+_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+
+
 @functools.cache
-def _threads() -> tuple[ThreadPoolExecutor, int]:
-    """The threads, and how many there are."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(cores, "numerics"), cores
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(len(_CORES), "numerics", initializer=_on_all_cores)
+
+
+def _on_all_cores() -> None:
+    """A thread that is begun while its maker keeps to one core must not keep to it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, _CORES)
 
 
 def map_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """``function`` of every part, in order. It must not come back here with more than one part: all threads may wait."""
     if len(parts) < 2:
         return list(map(function, parts))
-    threads, cores = _threads()
-    share = -(-len(parts) // (_SHARES * cores))
+    share = -(-len(parts) // (_SHARES * len(_CORES)))
     shares = [parts[start : start + share] for start in range(0, len(parts), share)]
-    return [result for some in threads.map(lambda share: list(map(function, share)), shares) for result in some]
+    return [result for some in _threads().map(lambda share: list(map(function, share)), shares) for result in some]
 
 
 def in_parts(function: Callable[[slice], Result], count: int, most: int = PART_ELEMENTS) -> list[Result]:

@@ -18,8 +18,7 @@ from harness.backends.cuda.nvtx import nvtx_range
 from harness.case import Case
 from harness.device import Device
 from harness.errors import HarnessError
-from harness.kernels import kernel as kernel_row
-from harness.kernels.ops import OPS
+from harness.execute import prepare
 from harness.kernels.spec import load_attribute
 from harness.kernels.tensors import Tensors
 
@@ -36,12 +35,11 @@ def profile(case: Case, device: Device, tensors: Tensors, launches: int) -> None
     """
     with nvtx_range(case.name):
         with nvtx_range("prepare"):
-            family: Any = load_attribute(OPS[case.op].family)
-            problem = family.problem(case, tensors)
-            kernel: Any = kernel_row(case.op, case.kernel).load()(problem, device)
+            made = prepare(case, device, tensors)
+            kernel = made.kernel
         with nvtx_range("conformance"):
             kernel.launch()
-            verdict = family.judge(problem, kernel.output())
+            verdict = made.family.judge(made.problem, kernel.output())
             if not verdict.conforms:
                 raise HarnessError(f"{case.name}: must conform to be profiled (got: {verdict.reason}); mend the kernel")
         with nvtx_range("warm-up"):

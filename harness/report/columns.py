@@ -22,6 +22,9 @@ class Kind(Enum):
     FLOPS = "flops"
     BYTES_PER_SECOND = "bytes_per_s"
     FLOPS_PER_SECOND = "flops_per_s"
+    HERTZ = "hertz"
+    WATTS = "watts"
+    JOULES = "joules"
     FRACTION = "fraction"
     RATIO = "ratio"
     BITS = "bits"
@@ -103,8 +106,26 @@ COLUMNS: tuple[Column, ...] = (
     Column("prepare_s", "Preparation time", Kind.SECONDS),
     Column("time_p05_s", "Time, 5th percentile", Kind.SECONDS),
     Column("time_p95_s", "Time, 95th percentile", Kind.SECONDS),
+    Column("time_low_s", "Median time, lower end of its interval", Kind.SECONDS),
+    Column("time_high_s", "Median time, upper end of its interval", Kind.SECONDS),
     Column("samples", "Timing samples", Kind.INTEGER),
+    Column("rounds", "Timing rounds", Kind.INTEGER),
+    Column("launches_per_sample", "Launches per sample", Kind.INTEGER),
+    Column("stop_reason", "What ended sampling", Kind.TEXT),
     Column("noise", "Timing noise", Kind.FRACTION),
+    Column("bound", "Bound by", Kind.TEXT),
+    Column("fraction_of_peak_held", "Share of peak at the held clock", Kind.FRACTION),
+    Column("energy_j", "Energy per launch", Kind.JOULES),
+    Column("sm_clock_hz", "Multiprocessor clock", Kind.HERTZ),
+    Column("sm_clock_min_hz", "Lowest multiprocessor clock", Kind.HERTZ),
+    Column("memory_clock_hz", "Memory clock", Kind.HERTZ),
+    Column("power_w", "Power", Kind.WATTS),
+    Column("temperature_c", "Temperature (°C)", Kind.NUMBER),
+    Column("throttled_fraction", "Throttled rounds", Kind.FRACTION),
+    Column("throttle_reasons", "Throttled by", Kind.TEXT),
+    Column("other_load", "Cores busy with other processes", Kind.FRACTION),
+    Column("measure_s", "Time spent timing", Kind.SECONDS),
+    Column("case_s", "Time spent on the case", Kind.SECONDS),
     Column("moved_bytes", "Bytes moved", Kind.BYTES),
     Column("flops", "Operations", Kind.FLOPS),
     Column("best_peer", "Best peer", Kind.TEXT),

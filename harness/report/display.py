@@ -30,6 +30,9 @@ _UNITS: dict[Kind, str] = {
     Kind.FLOPS: "FLOP",
     Kind.BYTES_PER_SECOND: "B/s",
     Kind.FLOPS_PER_SECOND: "FLOP/s",
+    Kind.HERTZ: "Hz",
+    Kind.WATTS: "W",
+    Kind.JOULES: "J",
 }
 _HOVER_CHUNK = re.compile(r"\S.{0,42}(?=[\s/|,;:_=-]|$)|\S.{0,42}")
 

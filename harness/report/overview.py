@@ -119,10 +119,14 @@ def _facts(records: pd.DataFrame) -> tuple[Fact, ...]:
 
 
 def environment(records: pd.DataFrame) -> tuple[Fact, ...]:
-    """One fact per environment column that has a value: its values, or their range where they are many."""
-    known = [name for name in environment_columns(records) if records[name].notna().any()]
+    """One fact per environment column that has a value, and what the machine did while it was measured: its values, or
+    their range where they are many."""
+    names = [*environment_columns(records), *(name for name in _MACHINE if name in records.columns)]
+    known = [name for name in names if records[name].notna().any()]
     return tuple(_environment_fact(name, records[name]) for name in known)
 
+
+_MACHINE = ("sm_clock_hz", "memory_clock_hz", "power_w", "temperature_c", "throttle_reasons")
 
 # Names end in their unit.
 _UNITS: tuple[tuple[str, str], ...] = (
@@ -131,6 +135,7 @@ _UNITS: tuple[tuple[str, str], ...] = (
     ("_bytes", "B"),
     ("_hz", "Hz"),
     ("_w", "W"),
+    ("_c", "°C"),
     ("_s", "s"),
 )
 

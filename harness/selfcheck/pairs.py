@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,8 @@ from harness.backends import BACKENDS
 from harness.case import Case
 from harness.device import Device
 from harness.errors import HarnessError
-from harness.kernels import kernel as kernel_row
+from harness.execute import prepare
 from harness.kernels.family import Kernel
-from harness.kernels.ops import OPS
 from harness.kernels.spec import load_attribute
 from harness.kernels.tensors import Tensors
 from harness.selfcheck.options import SelfcheckOptions
@@ -40,19 +38,15 @@ def repeat_pairs(
 ) -> Iterator[CasePair]:
     """``repeats`` pairs of a case, one by one. Each has kernels, operands and stopwatches of its own, as two versions
     would. Raises HarnessError for a kernel that does not conform: its time means nothing."""
-    spec = kernel_row(case.op, case.kernel)
-    family: Any = load_attribute(OPS[case.op].family)
-    problem = family.problem(case, tensors)
-    make_kernel, make_stopwatch = spec.load(), make_stopwatch or stopwatch_of(case.backend)
-    kernel: Kernel = make_kernel(problem, device)
-    kernel.launch()
-    verdict = family.judge(problem, kernel.output())
+    made = prepare(case, device, tensors)
+    made.kernel.launch()
+    verdict = made.family.judge(made.problem, made.kernel.output())
     if not verdict.conforms:
         raise HarnessError(f"{case.kernel}: must conform before it is timed (got {verdict.reason}); run its suite")
-    del kernel
-    most = min(options.samples, spec.max_samples or options.samples)
+    make_kernel, make_stopwatch = made.spec.load(), make_stopwatch or stopwatch_of(case.backend)
+    most = min(options.samples, made.spec.max_samples or options.samples)
     for _ in range(repeats):
-        a, b = (make_stopwatch(make_kernel(problem, device), case.measure) for _ in range(2))
+        a, b = (make_stopwatch(make_kernel(made.problem, device), case.measure) for _ in range(2))
         yield CasePair(case.case_id, *interleaved(a, b, options.rounds, most, case.measure.max_time_s))
 
 

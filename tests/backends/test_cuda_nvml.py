@@ -104,7 +104,7 @@ def test_power_of_the_moment_goes_before_the_mean(nvml_of, field, watts):
     [
         (pynvml.nvmlClocksEventReasonNone, ()),
         (pynvml.nvmlClocksEventReasonGpuIdle, ()),
-        (pynvml.nvmlClocksEventReasonApplicationsClocksSetting, ("applications_clocks",)),
+        (pynvml.nvmlClocksEventReasonApplicationsClocksSetting, ()),
         (pynvml.nvmlClocksEventReasonSwPowerCap, ("sw_power_cap",)),
         (pynvml.nvmlClocksEventReasonHwSlowdown, ("hw_slowdown",)),
         (pynvml.nvmlClocksEventReasonSyncBoost, ("sync_boost",)),

@@ -64,9 +64,6 @@ class Gate:
     def open(self) -> None:
         self._device.shut = False
 
-    def pause(self, length_ns: int) -> None:
-        self._device.work("pause", length_ns * 1e-9)
-
 
 class Cooler:
     def __init__(self, kernel: Device) -> None:
@@ -101,12 +98,12 @@ def watch_of(monkeypatch):
 
 
 def test_samples_are_launches_alone(watch_of):
-    """Neither the flush nor the pause before a launch is in its time."""
+    """The flush before a launch is not in its time."""
     device = Device(50e-6, flush_s=80e-6)
     timing = time_rounds(*watch_of(device, min_time_s=0))
     assert timing.samples.tolist() == pytest.approx([50e-6] * len(timing.samples))
     assert (timing.launches_per_sample, timing.stop) == (1, StopReason.NOISE)
-    assert device.log[-3:] == ["flush", "pause", "launch"]
+    assert device.log[-3:] == ["launch", "flush", "launch"]
 
 
 @pytest.mark.parametrize(("launch_s", "launches"), [(3e-6, 20), (9.9e-6, 20), (10.1e-6, 1)])

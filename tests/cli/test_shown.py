@@ -12,7 +12,7 @@ from rich.console import Console
 from harness.backends import find_device
 from harness.cli.format import decibels, ratio, seconds, size
 from harness.cli.progress import LineWatcher, LiveWatcher, watcher_for
-from harness.cli.summary import show_summary, skip_lines
+from harness.cli.summary import machine_lines, show_summary, skip_lines
 from harness.plan import plan
 from harness.record import COLUMNS, Outcome, Status
 from harness.runner import RunResult
@@ -69,6 +69,22 @@ def test_many_reasons_are_cut_short():
     lines = skip_lines(rows)
     assert len(lines) == 6
     assert lines[-1] == "skipped: 3 for 3 more reasons; `harness plan` lists them"
+
+
+def test_what_makes_times_less_certain_is_said():
+    rows = [
+        _row("1", case="a", time_s=1e-3, throttled_fraction=0.5, throttle_reasons="sw_power_cap", noise=0.01),
+        _row("2", case="b", time_s=1e-3, throttled_fraction=0.1, throttle_reasons="sw_power_cap", noise=0.08),
+        _row("3", case="c", time_s=1e-3, throttled_fraction=0.0, other_load=0.3, noise=0.25),
+        _row("4", case="d", time_s=1e-3, noise=0.9, kernel_role="reference"),
+        _row("5", case="e", status="skipped"),
+    ]
+    assert machine_lines(rows) == [
+        "throttled: 2 cases by sw_power_cap",
+        "loaded: other processes kept more than 10% of the cores busy during 1 cases",
+        "noisy: 2 cases above 5%, the worst 25% (c)",
+    ]
+    assert machine_lines(rows[4:]) == []
 
 
 @pytest.mark.parametrize(

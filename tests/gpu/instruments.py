@@ -1,20 +1,22 @@
 """The same kernels timed by this harness, by NVBench (``cuda-bench``) and by ``triton.testing.do_bench``, in one process.
 
-``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel objects on cold
-caches, one launch a sample (this harness's graphs for kernels under 10 µs stand in a column of their own), NVBench without
-rejecting samples of low clocks. NVBench and do_bench flush the cache by writing; this harness flushes or rotates operands.
+``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel object on one set of
+operands, one launch a sample, after writing over the cache, without rests, and NVBench without rejecting samples of low
+clocks. What the harness measures by its own choice (operands in turn, rests, graphs for kernels under 10 µs) stands in a
+column of its own.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.backends.cuda.cooling import Flush, Hot
 from harness.backends.cuda.device import devices
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.backends.cuda.stopwatch import CudaStopwatch
@@ -74,10 +76,25 @@ def _kernel(device: Device, op: str, shape: dict[str, int], kernel: str, **axes:
     return made
 
 
-class _OneByOne(CudaStopwatch):
-    """Never in graphs."""
+class Alike(CudaStopwatch):
+    """As NVBench does it: no graphs, no rests, one set of operands, a buffer as large as the cache written over before
+    each launch (do_bench writes 256 MB)."""
 
     short_s = 0.0
+
+    def __init__(self, kernel: CudaKernel, measure: Measure) -> None:
+        super().__init__(kernel, replace(measure, l2="hot", mode="steady"))
+        kernel.select(0)
+        self._cooler = _Flushed(kernel)
+
+
+class _Flushed(Hot):
+    def __init__(self, kernel: CudaKernel) -> None:
+        super().__init__(kernel)
+        self._flush = Flush(kernel, multiple=1)
+
+    def next(self) -> None:
+        self._flush.write()
 
 
 def compare(device: Device) -> Iterator[Line]:
@@ -85,7 +102,7 @@ def compare(device: Device) -> Iterator[Line]:
     made = dict(kernels(device))
     theirs = nvbench_medians(made)
     for name, kernel in made.items():
-        own = time_rounds(_OneByOne(kernel, MEASURE), MEASURE)
+        own = time_rounds(Alike(kernel, MEASURE), MEASURE)
         batched = time_rounds(CudaStopwatch(kernel, MEASURE), MEASURE)
         launches = batched.launches_per_sample
         yield Line(name, own.time_s, batched.time_s, launches, theirs.get(name), triton_median(kernel))

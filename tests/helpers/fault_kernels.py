@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,16 @@ import numpy as np
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.quantize.oracle import Codes
 from harness.kernels.spec import KernelSpec
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a kernel that misbehaves costs: its case's status, words of the reason, and whether the worker too."""
+
+    kernel: str
+    status: str
+    words: str
+    kills: bool = False
 
 
 class Good:
@@ -46,6 +58,13 @@ class Abort(Good):
 class Exit(Good):
     def launch(self) -> None:
         os._exit(3)
+
+
+class Quit(Good):
+    """Ends the interpreter in order, as if all were well."""
+
+    def launch(self) -> None:
+        raise SystemExit(0)
 
 
 class Killed(Good):
@@ -107,6 +126,67 @@ class Decays(Good):
         return Codes(codes)
 
 
+class Guarded(Good):
+    """Right, and made so that harness.execute guards its buffers: an operand of its own, an output to be poisoned."""
+
+    def __init__(self, problem: TensorProblem, device: Any) -> None:
+        super().__init__(problem, device)
+        self.x = problem.finite.copy()
+        self.codes = np.zeros_like(problem.quantized.codes)
+        self.launches = 0
+
+    def launch(self) -> None:
+        self.launches += 1
+        self.codes[...] = self.problem.quantized.codes
+
+    def output(self) -> Codes:
+        return Codes(self.codes.copy())
+
+    def poison(self) -> None:
+        self.codes.view(np.uint8)[...] = 0xA5
+
+    def altered_operand(self) -> str | None:
+        return None if np.array_equal(self.x, self.problem.finite) else "x"
+
+
+class Corrupts(Guarded):
+    """Writes into its operand, which does not show in its codes."""
+
+    def launch(self) -> None:
+        super().launch()
+        self.x.flat[0] += 1
+
+
+class Remembers(Guarded):
+    """Computes once, and takes the next launches for the same."""
+
+    def launch(self) -> None:
+        if self.launches == 0:
+            super().launch()
+
+
+class Strays(Guarded):
+    """Wrong from the third launch on."""
+
+    def launch(self) -> None:
+        super().launch()
+        if self.launches >= 3:
+            self.codes.flat[0] ^= 1
+
+
+class Garbles(Good):
+    """Writes a message of its own into whatever connections there are."""
+
+    def launch(self) -> None:
+        junk = b"no reply"
+        for number in range(3, 64):
+            try:
+                with socket.socket(fileno=os.dup(number)) as connection:
+                    connection.sendall(len(junk).to_bytes(4, "big") + junk)
+            except OSError:
+                continue
+
+
 class Noisy(Good):
     """Writes to standard output, which must not disturb the exchange with the parent."""
 
@@ -118,6 +198,26 @@ class Noisy(Good):
 KERNELS = tuple(
     KernelSpec(kind.__name__.lower(), "quantize", "cpu", "kernel", f"fault_kernels:{kind.__name__}", kind.__doc__ or "")
     for kind in (
-        Good, Slow, Segfault, Abort, Exit, Killed, Hang, Stubborn, OutOfMemory, Raises, BadSetup, Inaccurate, Decays, Noisy,
+        Good, Slow, Segfault, Abort, Exit, Quit, Killed, Hang, Stubborn, OutOfMemory, Raises, BadSetup, Inaccurate, Decays,
+        Guarded, Corrupts, Remembers, Strays, Garbles, Noisy,
     )
 )  # fmt: skip
+
+FAULTS = (
+    Fault("segfault", "crashed", "SIGSEGV", kills=True),
+    Fault("abort", "crashed", "SIGABRT", kills=True),
+    Fault("exit", "crashed", "exit code 3", kills=True),
+    Fault("quit", "crashed", "exit code 0", kills=True),
+    Fault("killed", "crashed", "SIGKILL", kills=True),
+    Fault("garbles", "crashed", "reply cannot be read", kills=True),
+    Fault("hang", "timeout", "--case-timeout", kills=True),
+    Fault("stubborn", "timeout", "--case-timeout", kills=True),
+    Fault("outofmemory", "out_of_memory", "allocate"),
+    Fault("raises", "runtime_error", "ValueError: the kernel's own words"),
+    Fault("badsetup", "runtime_error", "no set-up"),
+    Fault("inaccurate", "inaccurate", "1 of 32 codes differ"),
+    Fault("decays", "inaccurate", "after timing"),
+    Fault("corrupts", "inaccurate", "after timing: operand x is no longer what it was"),
+    Fault("remembers", "inaccurate", "after timing"),
+    Fault("strays", "inaccurate", "after timing"),
+)

@@ -53,7 +53,7 @@ def test_columns_without_values_are_left_out_and_unknown_ones_kept(records: pd.D
     columns = columns_of(records)
     assert "prepare_s" not in columns
     assert columns["driver"]["kind"] == "text"
-    assert columns["sm_clock_hz"]["kind"] == "number"
+    assert columns["sm_clock_hz"]["kind"] == "hertz"
     assert columns["scheme_label"]["derived"]
     assert not columns["case"]["derived"]
 

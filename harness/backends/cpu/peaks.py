@@ -82,9 +82,9 @@ def product_rate(device: Device, side: int = _SIDE) -> Rate:
 
 
 @functools.cache
-def peaks(device: Device) -> Peaks:
-    """The CPU's peaks, from the cache or measured now (seconds), once a process."""
-    return load_peaks(*identity(device)) or measure_peaks(device)
+def known_peaks(device: Device) -> Peaks | None:
+    """What ``harness doctor --peaks`` has measured; None where it has not: a run of the CPU does not wait for that."""
+    return load_peaks(*identity(device))
 
 
 def measure_peaks(device: Device) -> Peaks:

@@ -44,12 +44,12 @@ class Cold(Hot):
 
 
 class Flush:
-    """A buffer twice the cache that is written over."""
+    """A buffer of ``multiple`` times the cache that is written over."""
 
-    def __init__(self, kernel: CudaKernel) -> None:
+    def __init__(self, kernel: CudaKernel, multiple: int = _L2_MULTIPLE) -> None:
         import cupy
 
-        self._buffer: Any = cupy.zeros(_L2_MULTIPLE * kernel.session.l2_bytes, dtype=np.uint8)
+        self._buffer: Any = cupy.zeros(multiple * kernel.session.l2_bytes, dtype=np.uint8)
         self._count = 0
 
     def write(self) -> None:

@@ -20,7 +20,6 @@ class Gate:
 
         self._session = session
         self._kernel = session.kernel(_SOURCE, "gate")
-        self._pause = session.kernel(_SOURCE, "pause")
         self._memory = cupy.cuda.alloc_pinned_memory(4)  # the device reads it at the same address
         self._opened = np.frombuffer(self._memory, dtype=np.uint32, count=1)
         self._opened[0] = 0
@@ -31,10 +30,6 @@ class Gate:
         self._ticket += 1
         address, ticket = np.uint64(self._memory.ptr), np.uint32(self._ticket)
         self._session.launch(self._kernel, 1, 1, address, ticket, np.uint64(_LIMIT_NS))
-
-    def pause(self, length_ns: int) -> None:
-        """Let the device come to rest, in the stream: what the launches before have left to write is written then."""
-        self._session.launch(self._pause, 1, 1, np.uint64(length_ns))
 
     def open(self) -> None:
         """Let the stream go on."""

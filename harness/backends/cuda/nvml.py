@@ -13,9 +13,9 @@ from typing import Any
 from harness.device import Device
 from harness.timing.stopwatch import MachineState
 
-_GPU_IDLE = 0x1  # nothing runs, so clocks are low: holds nothing down
+_NO_THROTTLING = 0x1 | 0x2
+"""An idle GPU, and applications clocks: the one runs nothing, the other is what an administrator asked for."""
 _THROTTLE_REASONS: dict[int, str] = {
-    0x2: "applications_clocks",
     0x4: "sw_power_cap",
     0x8: "hw_slowdown",
     0x10: "sync_boost",
@@ -139,9 +139,10 @@ def energy_j(device: Device) -> float | None:
 
 
 def throttle_reasons(events: int) -> tuple[str, ...]:
-    """Names of the bits that NVML sets for what holds the clocks down. An idle GPU is none. Bits that have no name here
+    """Names of the bits that NVML sets for what holds the clocks down. An idle GPU is none, nor are clocks that
+    an administrator chose. Bits that have no name here
     come together as one hexadecimal number."""
-    unnamed = events & ~_GPU_IDLE
+    unnamed = events & ~_NO_THROTTLING
     names = []
     for bit, name in _THROTTLE_REASONS.items():
         if events & bit:

@@ -63,9 +63,13 @@ def session(device: Device) -> Session:
 
 
 def is_usable(device: Device) -> bool:
-    """Whether the context still works: an illegal access, say, is the end of it."""
+    """Whether the context still works: an illegal access, say, is the end of it. Memory that the failed case took goes
+    back to the device: code and libraries need some that is not the pool's."""
+    import cupy
+
     try:
         session(device).synchronize()
+        cupy.get_default_memory_pool().free_all_blocks()
     except Exception:
         return False
     return True

@@ -30,8 +30,7 @@ _ROUND_S = 10e-3
 _MOST_QUEUED = 128
 """Samples behind one gate; the driver holds about a thousand launches before it makes the host wait."""
 _REST_RATIO = 3.0
-_PAUSE_NS = 4000
-"""Idle time after a round, over the round's own; and before each sample: NOTES.md of this folder says what chose them."""
+"""Idle time after a round, over the round's own: NOTES.md of this folder says what chose it."""
 
 
 class CudaStopwatch:
@@ -106,7 +105,6 @@ class CudaStopwatch:
     def _sample(self) -> tuple[Any, Any]:
         timed = self._batch or self._kernel
         (self._batch or self._cooler).next()
-        self._gate.pause(_PAUSE_NS)
         start = self._event()
         timed.launch()
         return start, self._event()

@@ -7,13 +7,3 @@ extern "C" __global__ void gate(const volatile unsigned int *opened, unsigned in
         asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
     } while (*opened != ticket && now - start < limit);
 }
-
-// Keeps the stream waiting for `length` nanoseconds.
-extern "C" __global__ void pause(unsigned long long length)
-{
-    unsigned long long start, now;
-    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
-    do {
-        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
-    } while (now - start < length);
-}

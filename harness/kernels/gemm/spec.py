@@ -132,7 +132,7 @@ def _tiled(name: str, entry: str, element: str, source: str, registers: int, ari
 
 
 KERNELS = (
-    _cpu("ort_f32", "ort:MatMul", "onnxruntime MatMul in f32", role="baseline", ignores=_BOTH),
+    _cpu("ort_f32", "ort:MatMul", "onnxruntime MatMul in f32", role="baseline", ignores=_BOTH, arithmetic="f32"),
     _cpu(
         "ort_matmul_integer",
         "ort:MatMulInteger",

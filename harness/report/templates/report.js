@@ -7,7 +7,9 @@ const MISSING = "–";
 // ---------------------------------------------------------------------------------------------------- values as text
 
 const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
-const UNITS = { seconds: "s", bytes: "B", flops: "FLOP", bytes_per_s: "B/s", flops_per_s: "FLOP/s" };
+const UNITS = {
+  seconds: "s", bytes: "B", flops: "FLOP", bytes_per_s: "B/s", flops_per_s: "FLOP/s", hertz: "Hz", watts: "W", joules: "J",
+};
 
 function withPrefix(value, unit) {
   if (value === 0) return `0 ${unit}`;
