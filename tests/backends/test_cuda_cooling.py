@@ -46,8 +46,9 @@ def cupy(monkeypatch):
     made: list[Any] = []
 
     def zeros(size: int, dtype: Any) -> Any:
-        made.append(SimpleNamespace(size=size, writes=[]))
-        made[-1].fill = made[-1].writes.append
+        writes: list[int] = []
+        data = SimpleNamespace(memset_async=lambda value, count: writes.append(value))
+        made.append(SimpleNamespace(size=size, nbytes=size, writes=writes, data=data))
         return made[-1]
 
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(zeros=zeros, uint8=np.uint8))

@@ -55,7 +55,7 @@ class Flush:
     def write(self) -> None:
         """In the stream."""
         self._count += 1
-        self._buffer.fill(self._count & 0xFF)
+        self._buffer.data.memset_async(self._count & 0xFF, self._buffer.nbytes)  # cupy's fill stores byte by byte
 
 
 def add_sets(kernel: CudaKernel, wanted: int) -> bool:

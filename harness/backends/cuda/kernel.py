@@ -104,7 +104,8 @@ class CudaKernel(ABC):
 
 
 def _fill(array: Any) -> None:
-    array.view(np.uint8).fill(POISON) if array.ndim and array.size else array.fill(0)
+    if array.nbytes:
+        array.data.memset_async(POISON, array.nbytes)
 
 
 def _on_device(array: NDArray[Any]) -> Any:

@@ -69,7 +69,7 @@ class CudaStopwatch:
             if self.clock() > deadline:
                 return
         launch_s = float(np.median(self._take(_TRIAL_SAMPLES)[0]))
-        if launch_s < self.short_s:
+        if launch_s < self.short_s and self.clock() < deadline:
             self._batch = batch_of(self._kernel, launch_s, cold=self._cold)
         if self._measure.mode == "steady":
             settling = Settling()
