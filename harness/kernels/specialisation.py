@@ -42,13 +42,14 @@ class CudaSource:
 
     ``specialise`` names the compilation that a request needs: pure, so that compiling needs no device and no data.
     ``capability`` is the lowest compute capability that can run it; ``max_registers`` a thread is what any compilation
-    may use (measured, with a little room), and none may spill.
+    may use (measured, with a little room), and none may spill more than ``max_stack_bytes`` a thread.
     """
 
     file: str
     specialise: Callable[[Request], Specialisation]
     max_registers: int
     capability: tuple[int, int] = (8, 0)
+    max_stack_bytes: int = 0
 
     def problem_on(self, architecture: str) -> str | None:
         """Why it cannot run on ``architecture`` (``sm_90a``), or None."""

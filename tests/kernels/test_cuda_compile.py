@@ -50,9 +50,9 @@ def test_every_specialisation_compiles_without_spills(architecture):
 
     def problems(specialisation: Specialisation) -> list[str]:
         declared = SOURCES.get(specialisation.source)
-        limit = declared.max_registers if declared else 40
+        limits = (declared.max_registers, declared.max_stack_bytes) if declared else (40,)
         found = resources(cubin(specialisation, architecture))
-        return [f"{specialisation.label}: {text}" for each in found if (text := each.problem(limit))]
+        return [f"{specialisation.label}: {text}" for each in found if (text := each.problem(*limits))]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         wrong = [text for texts in pool.map(problems, wanted) for text in texts]

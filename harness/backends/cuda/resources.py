@@ -25,9 +25,9 @@ class Resources:
     shared_bytes: int
     local_bytes: int
 
-    def problem(self, max_registers: int) -> str | None:
+    def problem(self, max_registers: int, max_stack_bytes: int = 0) -> str | None:
         """What is more than declared, or None."""
-        if self.stack_bytes or self.local_bytes:
+        if self.stack_bytes > max_stack_bytes or self.local_bytes:
             return f"{self.entry} spills ({self.stack_bytes} B of stack, {self.local_bytes} B of local memory a thread)"
         if self.registers > max_registers:
             return f"{self.entry} takes {self.registers} registers a thread, its spec declares {max_registers}"

@@ -92,9 +92,12 @@ def affine(request: Request, device: Device) -> str | None:
     return reason
 
 
-def affine_spec(op: str, kind: str, source: str, doc: str, *, reads_codes: bool, max_registers: int) -> KernelSpec:
+def affine_spec(
+    op: str, kind: str, source: str, doc: str, *, reads_codes: bool, max_registers: int, max_stack_bytes: int = 0
+) -> KernelSpec:
     """The row of an op's affine kernel; ``kind`` is the class in the family's ``cuda.py``."""
-    cuda = CudaSource(source, specialise(source, signed=reads_codes), max_registers)
+    specialised = specialise(source, signed=reads_codes)
+    cuda = CudaSource(source, specialised, max_registers, max_stack_bytes=max_stack_bytes)
     return KernelSpec(
         "affine", op, "cuda", "kernel", f"harness.kernels.{op}.cuda:{kind}", doc, supports=affine, cuda=cuda
     )

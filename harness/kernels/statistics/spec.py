@@ -13,6 +13,7 @@ KERNELS = (
         "error, signal power and saturation of int8, uint8 and int4 codes in one read",
         reads_codes=True,
         max_registers=64,
+        max_stack_bytes=8,  # NVRTC 13.5 for sm_100a keeps one register there, outside the loop's body (NOTES.md)
     ),
     KernelSpec(
         "reference",
