@@ -96,7 +96,7 @@ def _run(case: Case, device: Device, tensors: Tensors, begin: float, energy: boo
         outcome,
         timing=timing,
         bound=_bound(case, device, made.spec, work, timing),
-        energy_j=_energy(case, made.kernel) if energy else None,
+        energy_j=_energy(case, made.kernel, timing) if energy else None,
     )
 
 
@@ -156,9 +156,11 @@ def _bound(case: Case, device: Device, spec: KernelSpec, work: Work, timing: Tim
     return bound(timing.time_s, moved, work.flops, spec.arithmetic, peaks, clock)
 
 
-def _energy(case: Case, kernel: Any) -> float | None:
+def _energy(case: Case, kernel: Any, timing: Timing) -> float | None:
     measure = BACKENDS[case.backend].energy
-    found: float | None = load_attribute(measure)(kernel) if measure and isinstance(kernel, Guarded) else None
+    if not measure:
+        return None
+    found: float | None = load_attribute(measure)(kernel, timing.time_s, cold=case.measure.l2 == "cold")
     return found
 
 

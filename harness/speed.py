@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.columns import REAL, TEXT, WHOLE, Column, Row
+from harness.columns import FLAG, REAL, TEXT, WHOLE, Column, Row
 from harness.kernels.family import Work
 from harness.peaks import Bound
 from harness.timing import Timing
@@ -21,6 +21,7 @@ SPEED = (
     Column("rounds", WHOLE, "rounds that they were taken in"),
     Column("launches_per_sample", WHOLE, "launches that a sample is the mean of: more than 1 for kernels under 10 µs"),
     Column("stop_reason", TEXT, "what ended the sampling"),
+    Column("settled", FLAG, "mode steady: whether clock and temperature held before sampling"),
     Column("noise", REAL, "relative spread, 1.4826·MAD / median"),
     Column("moved_bytes", WHOLE, "floor of bytes moved by a launch"),
     Column("flops", WHOLE, "operations of a launch"),
@@ -28,7 +29,11 @@ SPEED = (
     Column("flops_per_s", REAL, "flops / time_s"),
     Column("bound", TEXT, "memory or compute: which measured peak is nearer"),
     Column("fraction_of_peak", REAL, "share of that peak that was reached"),
-    Column("fraction_of_peak_held", REAL, "the same at the clock that was held, where operations are the bound"),
+    Column(
+        "fraction_of_peak_held",
+        REAL,
+        "the same with the rate of operations at the clock that was held; the memory's is not scaled",
+    ),
     Column("energy_j", REAL, "energy of a launch above idle, where it was asked for (--energy)"),
     Column("speedup", REAL, "baseline's time_s / time_s"),
     Column("best_peer", TEXT, "the fastest peer kernel on the same problem"),
@@ -58,6 +63,7 @@ def speed_values(timing: Timing, work: Work | None, bound: Bound | None) -> Row:
         "rounds": len(timing.states),
         "launches_per_sample": timing.launches_per_sample,
         "stop_reason": str(timing.stop),
+        "settled": timing.settled,
         "noise": timing.noise,
         **_state_values(timing),
     }

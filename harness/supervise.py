@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Self
@@ -74,16 +76,20 @@ class Supervisor:
         """
         connection = self._connection or self._start()
         kills_before = _kernel_oom_kills()
+        expired = False
         try:
-            connection.send(case)
-            if not connection.poll(self._timeout):
-                self._stop()
-                return Outcome(Status.TIMEOUT, f"ended after {self._timeout:g} s (--case-timeout)")
-            reply = connection.recv()
+            with self._deadline(self._timeout) as over:
+                connection.send(case)
+                reply = connection.recv()
         except (EOFError, OSError):
-            return self._death(kills_before)
+            expired = over.is_set()
+            if not expired:
+                return self._death(kills_before)
         except Exception as error:  # a kernel that writes where it must not can spoil the reply, or send one of its own
             reply = error
+        if expired:
+            self._stop()
+            return Outcome(Status.TIMEOUT, f"ended after {self._timeout:g} s (--case-timeout)")
         if not isinstance(reply, Reply):
             self._stop()
             return Outcome(Status.CRASHED, f"the worker's reply cannot be read (got {reply!r:.200})")
@@ -96,14 +102,36 @@ class Supervisor:
         self.assign()
         assert self._ahead is not None
         try:
-            if self._ahead.poll(_START_TIMEOUT_S) and self._ahead.recv() == READY:
+            with self._deadline(_START_TIMEOUT_S) as over:
+                answer = self._ahead.recv()
+            if answer == READY:
                 self._connection, self._ahead = self._ahead, None
                 return self._connection
-            reason = f"no answer within {_START_TIMEOUT_S:g} s"
+            reason = f"{answer!r:.200}"
         except (EOFError, OSError):
-            reason = self._last_words() or "it ended at once"
+            late = f"no answer within {_START_TIMEOUT_S:g} s"
+            reason = late if over.is_set() else self._last_words() or "it ended at once"
         self._stop()
         raise DeviceError(f"worker: must start on {self._device.name} (got: {reason}); run `harness doctor`")
+
+    @contextlib.contextmanager
+    def _deadline(self, length_s: float) -> Iterator[threading.Event]:
+        """The worker is killed if what runs inside takes longer, whatever it waits for: a reply may stop in its middle.
+        Yields what is set then."""
+        assert self._process is not None
+        over, process = threading.Event(), self._process
+
+        def end() -> None:
+            over.set()
+            process.kill()
+
+        timer = threading.Timer(length_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield over
+        finally:
+            timer.cancel()
 
     def _death(self, kills_before: int) -> Outcome:
         assert self._process is not None

@@ -65,8 +65,8 @@ def compare_cases(pairs: Sequence[CasePair], floors: Mapping[str, float]) -> tup
 
     ``floors``: case_id → the case's noise floor as found by A/A (0.03 is 3 %); cases that are not there have floor 0.
     The band of a case is ±max(2 %, floor). ``slower`` and ``faster``: the test rejects at a false discovery rate of 5 %
-    over the set, and the interval lies outside the band. ``same``: the test does not reject, or the interval lies inside
-    the band. ``unsure``: anything else, and fewer than 10 rounds a side.
+    over the set, and the interval lies outside the band. ``same``: the interval lies inside the band. ``unsure``: anything
+    else (a difference that is not proved is not proved to be none), and fewer than 10 rounds a side.
 
     Mann-Whitney's test, because its distribution is exact at 10 rounds a side; Brunner-Munzel's, which allows for unequal
     spreads, rests on an approximation that claims too much at that size (and p = 0 where the sides do not overlap).
@@ -99,12 +99,13 @@ def _problem(pair: CasePair) -> str | None:
 
 def _judged(case_id: str, floor: float, p: float, ratio: float, low: float, high: float, q: float) -> CaseVerdict:
     band = max(MIN_EFFECT, floor)
-    if q > FALSE_DISCOVERY_RATE or (low >= 1 - band and high <= 1 + band):
+    differs = q <= FALSE_DISCOVERY_RATE
+    if low >= 1 - band and high <= 1 + band:
         change = Change.SAME
-    elif low > 1 + band:
+    elif differs and low > 1 + band:
         change = Change.SLOWER
     else:
-        change = Change.FASTER if high < 1 - band else Change.UNSURE
+        change = Change.FASTER if differs and high < 1 - band else Change.UNSURE
     return CaseVerdict(case_id, change, ratio, low, high, p, q, floor)
 
 

@@ -170,4 +170,4 @@ def test_peaks_that_are_not_known_bound_nothing(run):
 
 @pytest.mark.parametrize(("asked", "energy_j"), [(True, 0.25), (False, None)])
 def test_energy_is_measured_where_it_is_asked_for(run, asked, energy_j):
-    assert run(Kernel(), measure_energy=asked, energy=lambda kernel: 0.25).energy_j == energy_j
+    assert run(Kernel(), measure_energy=asked, energy=lambda kernel, time_s, cold: 0.25).energy_j == energy_j

@@ -56,7 +56,7 @@ def selfcheck(
     """
     from harness.backends import find_device
     from harness.cli.progress import describe_device
-    from harness.selfcheck.floors import floors_path, store_floors
+    from harness.selfcheck.floors import floors_path, read_floors, store_floors
     from harness.selfcheck.run import default_suites, planned_cases
     from harness.selfcheck.run import selfcheck as run
     from harness.verdict import MIN_ROUNDS
@@ -66,15 +66,17 @@ def selfcheck(
     found = find_device(device)
     _say(describe_device(found))
     cases = planned_cases([suite] if suite else default_suites(found.backend), found, filter_ or ())
-    result = run(cases, found, SelfcheckOptions(pairs, rounds, samples, offline), say=_say)
     path = floors_path(out, found)
-    store_floors(path, result)
+    read_floors(path)  # what cannot be read could not be added to either: better known before than after
+    result = run(cases, found, SelfcheckOptions(pairs, rounds, samples, offline), say=_say)
     if as_json:
         print(json.dumps(result_json(result, path), indent=2))
     else:
         _show(result, path)
-    if not result.complete:
-        _say(f"interrupted: {result.pairs} finished pairs are kept")
+    store_floors(path, result)
+    if not result.complete or any(check.error for check in result.checks):
+        why = "a case failed" if result.complete else "interrupted"
+        _say(f"{why}: {result.pairs} finished pairs are kept")
         raise typer.Exit(1)
     if result.rate > TARGET_RATE:
         raise typer.Exit(2)

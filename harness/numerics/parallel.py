@@ -29,11 +29,11 @@ _CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(_CORES), "numerics", initializer=_on_all_cores)
+    return ThreadPoolExecutor(len(_CORES), "numerics", initializer=on_all_cores)
 
 
-def _on_all_cores() -> None:
-    """A thread that is begun while its maker keeps to one core must not keep to it."""
+def on_all_cores() -> None:
+    """For threads that are begun while their maker keeps to one core: they must not keep to it."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, _CORES)
 

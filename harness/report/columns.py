@@ -112,6 +112,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("rounds", "Timing rounds", Kind.INTEGER),
     Column("launches_per_sample", "Launches per sample", Kind.INTEGER),
     Column("stop_reason", "What ended sampling", Kind.TEXT),
+    Column("settled", "Settled before sampling", Kind.TEXT),
     Column("noise", "Timing noise", Kind.FRACTION),
     Column("bound", "Bound by", Kind.TEXT),
     Column("fraction_of_peak_held", "Share of peak at the held clock", Kind.FRACTION),

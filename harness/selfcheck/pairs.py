@@ -61,6 +61,6 @@ def interleaved(
     medians = np.empty((2, rounds))
     for index in range(rounds):
         for which in (0, 1) if index % 2 == 0 else (1, 0):
-            sides[which].rest()
+            sides[which].rest(warm_up_s)
             medians[which, index] = np.median(sides[which].round(most).samples)
     return medians[0], medians[1]

@@ -70,6 +70,10 @@ def selfcheck(
             break
         if found.error:
             say(f"failed: {case.name}: {found.error}")
+            if not BACKENDS[device.backend].is_usable(device):
+                say(f"{device.name} answers no more after that; the cases that are left are not measured")
+                interrupted = True
+                break
     if not any(each.pairs for each in measured):
         why = next(each.error for each in measured if each.error)
         raise HarnessError(f"selfcheck: needs at least one finished pair (got {why}); see `harness doctor`")

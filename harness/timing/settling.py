@@ -15,20 +15,18 @@ class Settling:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float, MachineState]] = deque()
-        self._begin: float | None = None
 
     def add(self, now: float, time_s: float, state: MachineState) -> None:
         """``now``: wall seconds."""
-        self._begin = now if self._begin is None else self._begin
         self._seen.append((now, time_s, state))
-        while now - self._seen[0][0] > _SPAN_S:
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _SPAN_S:  # one from before the last second stays
             self._seen.popleft()
 
     @property
     def settled(self) -> bool:
         """Whether, over the last second, the clock stayed within 1 % and the temperature within 1 °C. A machine that
         tells neither: whether times stayed within 0.5 %."""
-        if self._begin is None or self._seen[-1][0] - self._begin < _SPAN_S:
+        if len(self._seen) < 2 or self._seen[-1][0] - self._seen[0][0] < _SPAN_S:
             return False
         clocks = [state.sm_clock_hz for _, _, state in self._seen if state.sm_clock_hz is not None]
         temperatures = [state.temperature_c for _, _, state in self._seen if state.temperature_c is not None]

@@ -40,12 +40,12 @@ class Stopwatch(Protocol):
     def clock(self) -> float:
         """Wall seconds, from any start."""
 
-    def warm_up(self, deadline: float) -> None:
+    def warm_up(self, deadline: float) -> bool | None:
         """Launch until code is loaded and caches are in the state asked for; in mode ``steady`` until clock and
-        temperature hold. Ends at ``deadline`` (of ``clock``) whatever has been reached."""
+        temperature hold: then says whether they did (None in mode ``burst``). Ends at ``deadline`` (of ``clock``)."""
 
     def round(self, most: int) -> Round:
         """Between 1 and ``most`` samples, close together; how many is the backend's choice."""
 
-    def rest(self) -> None:
-        """Between rounds: in mode ``burst`` idle for so long that clock and power recover."""
+    def rest(self, most_s: float) -> None:
+        """Between rounds: in mode ``burst`` idle for so long that clock and power recover, at most ``most_s``."""

@@ -14,6 +14,7 @@ from harness.timing.stopwatch import MachineState, Round
 
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 _RESAMPLES = 1000
+_AT_ONCE = 100  # 5000 samples: 4 MB an array
 _CONFIDENCE = 0.95
 _MIN_ROUNDS = 5  # below that the interval is made from single samples
 
@@ -22,7 +23,8 @@ _MIN_ROUNDS = 5  # below that the interval is made from single samples
 class Timing:
     """Seconds a launch. ``time_s`` is the median of all samples, between ``time_low_s`` and ``time_high_s`` with 95 %
     confidence (bootstrap over rounds); ``noise`` the robust relative spread, 1.4826·MAD / median. ``rounds`` says for
-    each sample which round it is from, ``states`` how the machine was in each."""
+    each sample which round it is from, ``states`` how the machine was in each; ``settled`` whether the machine had settled
+    before (None where that was not asked: mode ``burst``)."""
 
     samples: NDArray[np.float64]
     rounds: NDArray[np.int64]
@@ -35,9 +37,10 @@ class Timing:
     time_low_s: float
     time_high_s: float
     noise: float
+    settled: bool | None = None
 
     @classmethod
-    def of(cls, rounds: Sequence[Round], stop: StopReason) -> Timing:
+    def of(cls, rounds: Sequence[Round], stop: StopReason, settled: bool | None = None) -> Timing:
         """Summarise rounds (at least one, of at least one sample)."""
         samples = np.concatenate([each.samples for each in rounds])
         p05, median, p95 = (float(q) for q in np.quantile(samples, (0.05, 0.5, 0.95)))
@@ -55,6 +58,7 @@ class Timing:
             low,
             high,
             spread / median if median > 0 else 0.0,
+            settled,
         )
 
     def by_round(self) -> list[NDArray[np.float64]]:
@@ -64,14 +68,24 @@ class Timing:
 
 
 def median_interval(rounds: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """Percentile bootstrap interval (95 %) of the median. Samples of a round are alike, so rounds are resampled, each by
-    its median; single samples where there are fewer than five rounds. The same samples give the same interval.
+    """Percentile bootstrap interval (95 %) of the median of all samples. Samples of a round are alike, so whole rounds are
+    drawn, with all their samples; single samples where there are fewer than five rounds. The same samples give the same
+    interval.
 
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13; of clusters: Davison and Hinkley, Bootstrap
+    Methods and their Application, 1997, section 3.8.
     """
-    values = np.array([np.median(each) for each in rounds]) if len(rounds) >= _MIN_ROUNDS else np.concatenate(rounds)
-    chosen = np.random.default_rng(0).integers(0, len(values), (_RESAMPLES, len(values)))
-    medians = np.median(values[chosen], axis=1)
+    samples = np.concatenate(rounds)
+    if len(rounds) < _MIN_ROUNDS:
+        rounds = [samples[index : index + 1] for index in range(len(samples))]
+    owner = np.repeat(np.arange(len(rounds)), [len(each) for each in rounds])
+    order = np.argsort(samples, kind="stable")
+    random, medians = np.random.default_rng(0), np.empty(_RESAMPLES)
+    for first in range(0, _RESAMPLES, _AT_ONCE):
+        drawn = random.multinomial(len(rounds), np.full(len(rounds), 1 / len(rounds)), _AT_ONCE)
+        below = np.cumsum(drawn[:, owner[order]], axis=1)  # samples drawn, up to each in order
+        middle = np.argmax(2 * below >= below[:, -1:], axis=1)
+        medians[first : first + _AT_ONCE] = samples[order][middle]
     tail = (1 - _CONFIDENCE) / 2
     low, high = np.quantile(medians, (tail, 1 - tail))
     return float(low), float(high)

@@ -14,7 +14,8 @@ class Device:
 
     def __init__(self, counts: bool = True) -> None:
         self.now, self.joules, self.queued, self.selected = 0.0, 0.0, 0, set[int]()
-        self.session = SimpleNamespace(synchronize=self._wait, device=None)
+        self.session = SimpleNamespace(synchronize=self._wait, device=None, l2_bytes=50 << 20)
+        self.sets, self.operand_bytes = 3, 40 << 20
         self._counts = counts
 
     def _pass(self, length_s: float, power_w: float) -> None:
@@ -31,9 +32,11 @@ class Device:
         self._pass(self.queued * 1e-3, 400.0)
         self.queued = 0
 
-    def measure(self) -> float | None:
+    def measure(self, time_s: float = 1e-3, *, cold: bool = True) -> float | None:
         return energy_of(
             self,  # type: ignore[arg-type]
+            time_s,
+            cold=cold,
             counter_j=lambda: self.joules if self._counts else None,
             clock=lambda: self.now,
             sleep=lambda length_s: self._pass(length_s, 100.0),
@@ -49,3 +52,20 @@ def test_energy_of_a_launch_above_idle():
 
 def test_no_energy_where_the_device_does_not_count_it():
     assert Device(counts=False).measure() is None
+
+
+def test_no_energy_of_launches_that_the_host_cannot_keep_up_with():
+    assert Device().measure(time_s=15e-6) is None
+
+
+def test_no_energy_of_cold_operands_that_fit_the_cache():
+    device = Device()
+    device.operand_bytes = 1 << 20
+    assert device.measure() is None
+    assert device.measure(cold=False) == pytest.approx(0.3)
+
+
+def test_slow_launches_are_not_queued_far_beyond_the_time_that_is_given():
+    device = Device()
+    device.measure(time_s=2.0)
+    assert device.now < 4.1

@@ -134,16 +134,45 @@ def test_burst_rests_for_three_times_what_a_round_took(watch_of):
     watch, _ = watch_of(device)
     watch.warm_up(deadline=10.0)
     watch.round(1000)
-    watch.rest()
-    assert device.slept == [pytest.approx(3 * 8e-3, rel=0.01)]
+    watch.rest(1.0)
+    assert device.slept[-1] == pytest.approx(3 * 8e-3, rel=0.01)
+    watch.rest(0.005)
+    assert device.slept[-1] == 0.005
+    watch.rest(-1.0)
+    assert device.slept[-1] == 0.0
 
 
 def test_steady_does_not_rest_and_warms_up_until_the_clock_holds(watch_of, monkeypatch):
     device = Device(2e-3)
     monkeypatch.setattr(module, "state", lambda _: MachineState(sm_clock_hz=1.98e9 - 1e8 * min(device.host_s, 3.0)))
     timing = time_rounds(*watch_of(device, mode="steady", min_time_s=0, max_time_s=30.0))
-    assert not device.slept
+    assert max(device.slept) <= 0.5e-2, "it waits for the middle of a round, and never between rounds"
     assert timing.states[0].sm_clock_hz == pytest.approx(1.68e9)
+    assert timing.settled
+
+
+def test_steady_says_that_it_did_not_settle(watch_of, monkeypatch):
+    device = Device(2e-3)
+    monkeypatch.setattr(module, "state", lambda _: MachineState(temperature_c=40 + 5 * device.host_s))
+    timing = time_rounds(*watch_of(device, mode="steady", min_time_s=0, max_time_s=2.0))
+    assert timing.settled is False
+
+
+def test_the_machine_is_asked_in_the_middle_of_a_round(watch_of):
+    device = Device(1e-3)
+    watch, _ = watch_of(device)
+    watch.warm_up(deadline=10.0)
+    device.slept.clear()
+    watch.round(8)
+    assert device.slept == [pytest.approx(4e-3, rel=0.01)]
+
+
+@pytest.mark.parametrize("launch_s", [0.5, 1.0, 3.0])
+def test_slow_kernels_end_within_a_launch_or_two_of_the_limits(watch_of, launch_s):
+    device = Device(launch_s)
+    timing = time_rounds(*watch_of(device, max_time_s=2.0))
+    assert device.host_s <= 2 * 2.0 + 3 * launch_s
+    assert len(timing.samples) >= 1
 
 
 def test_the_machine_is_asked_once_a_round(watch_of):

@@ -19,27 +19,30 @@ class FakeStopwatch:
         per_round: int = 10,
         rest_s: float = 0.0,
         warm_up_s: float = 0.0,
+        settled: bool | None = None,
         state: Callable[[], MachineState] = MachineState,
     ) -> None:
         self.now, self.calls = 0.0, list[str]()
         self._times, self._last = iter(times), 0.0
         self._per_round, self._rest_s, self._warm_up_s, self._state = per_round, rest_s, warm_up_s, state
+        self._settled = settled
 
     def clock(self) -> float:
         return self.now
 
-    def warm_up(self, deadline: float) -> None:
+    def warm_up(self, deadline: float) -> bool | None:
         self.calls.append("warm up")
         self.now = min(self.now + self._warm_up_s, deadline)
+        return self._settled
 
     def round(self, most: int) -> Round:
         self.calls.append("round")
         samples = [self._sample() for _ in range(min(most, self._per_round))]
         return Round(np.array(samples), state=self._state())
 
-    def rest(self) -> None:
+    def rest(self, most_s: float) -> None:
         self.calls.append("rest")
-        self.now += self._rest_s
+        self.now += min(self._rest_s, most_s)
 
     def _sample(self) -> float:
         self._last = next(self._times, self._last)

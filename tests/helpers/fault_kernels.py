@@ -177,14 +177,25 @@ class Strays(Guarded):
 class Garbles(Good):
     """Writes a message of its own into whatever connections there are."""
 
+    said = b"no reply"
+
     def launch(self) -> None:
-        junk = b"no reply"
         for number in range(3, 64):
             try:
                 with socket.socket(fileno=os.dup(number)) as connection:
-                    connection.sendall(len(junk).to_bytes(4, "big") + junk)
+                    connection.sendall((8).to_bytes(4, "big") + self.said)
             except OSError:
                 continue
+
+
+class Stalls(Garbles):
+    """Begins a message, and stops in its middle."""
+
+    said = b"no"
+
+    def launch(self) -> None:
+        super().launch()
+        time.sleep(3600)
 
 
 class Noisy(Good):
@@ -199,7 +210,7 @@ KERNELS = tuple(
     KernelSpec(kind.__name__.lower(), "quantize", "cpu", "kernel", f"fault_kernels:{kind.__name__}", kind.__doc__ or "")
     for kind in (
         Good, Slow, Segfault, Abort, Exit, Quit, Killed, Hang, Stubborn, OutOfMemory, Raises, BadSetup, Inaccurate, Decays,
-        Guarded, Corrupts, Remembers, Strays, Garbles, Noisy,
+        Guarded, Corrupts, Remembers, Strays, Garbles, Stalls, Noisy,
     )
 )  # fmt: skip
 
@@ -211,6 +222,7 @@ FAULTS = (
     Fault("killed", "crashed", "SIGKILL", kills=True),
     Fault("garbles", "crashed", "reply cannot be read", kills=True),
     Fault("hang", "timeout", "--case-timeout", kills=True),
+    Fault("stalls", "timeout", "--case-timeout", kills=True),
     Fault("stubborn", "timeout", "--case-timeout", kills=True),
     Fault("outofmemory", "out_of_memory", "allocate"),
     Fault("raises", "runtime_error", "ValueError: the kernel's own words"),

@@ -56,3 +56,9 @@ def test_entropy_is_that_of_the_distribution():
 def test_every_reason_is_documented_and_every_criterion_is_named():
     assert set(STOP_DOC) == set(StopReason)
     assert set(CRITERIA) == {"stdrel", "entropy"}
+
+
+@pytest.mark.parametrize("criterion", [StdRel(0.005), Entropy(0.0)])
+def test_samples_of_a_clock_that_does_not_move(criterion):
+    criterion.add(np.zeros(100))
+    assert criterion.reached() in (StopReason.NOISE, StopReason.ENTROPY)

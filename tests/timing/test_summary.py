@@ -32,6 +32,17 @@ def test_the_interval_holds_the_median_as_often_as_it_says():
     assert narrow / 300 < 0.75
 
 
+def test_the_interval_is_of_the_median_of_all_samples():
+    """Rounds of throttled launches hold fewer samples: a median of rounds' medians would be another figure."""
+    random = np.random.default_rng(0)
+    slow = [4e-4 * (1 + 1e-3 * random.standard_normal(50)) for _ in range(62)]
+    fast = [2e-4 * (1 + 1e-3 * random.standard_normal(100)) for _ in range(38)]
+    timing = Timing.of([Round(each) for each in (*slow, *fast)], StopReason.MAX_TIME)
+    assert timing.time_s == pytest.approx(2e-4, rel=0.01)
+    assert timing.time_low_s <= timing.time_s <= timing.time_high_s
+    assert timing.time_high_s > 3.9e-4, "which of the two is the median is not certain"
+
+
 def test_few_rounds_are_resampled_by_sample():
     samples = 1 + 0.01 * np.random.default_rng(0).standard_normal(400)
     low, high = median_interval([samples[:200], samples[200:]])

@@ -12,6 +12,7 @@ import numpy as np
 from harness.backends.cpu.device import cores, memory_limit
 from harness.backends.cpu.timing import time_launch
 from harness.device import Device
+from harness.numerics.parallel import on_all_cores
 from harness.peaks import Peaks, Rate, load_peaks, store_peaks
 from harness.timing import Measure
 
@@ -29,7 +30,7 @@ class _Copy:
         self._x = np.random.default_rng(0).integers(0, 2**63, count // 8)
         self._y = np.zeros_like(self._x)
         self._parts = list(zip(np.array_split(self._y, cores()), np.array_split(self._x, cores()), strict=True))
-        self._pool = ThreadPoolExecutor(cores())
+        self._pool = ThreadPoolExecutor(cores(), initializer=on_all_cores)
 
     def launch(self) -> None:
         for done in [self._pool.submit(np.copyto, to, source) for to, source in self._parts]:

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backends.cpu.device import allowed_cores
 from harness.backends.cpu.load import OtherLoad
 from harness.kernels.family import Kernel
+from harness.numerics.parallel import in_parts
 from harness.timing import MachineState, Measure, Round, Timing, time_rounds
 from harness.timing.settling import Settling
 
@@ -43,16 +45,20 @@ class CpuStopwatch:
     def clock(self) -> float:
         return self._clock_ns() / 1e9
 
-    def warm_up(self, deadline: float) -> None:
+    def warm_up(self, deadline: float) -> bool | None:
+        steady = self._measure.mode == "steady"
         for _ in range(_WARM_UP_RUNS):
             with kept_to_first_core():
                 self._kernel.launch()
             if self.clock() > deadline:
-                return
+                return False if steady else None
+        if not steady:
+            return None
         settling = Settling()
-        while self._measure.mode == "steady" and self.clock() < deadline and not settling.settled:
+        while self.clock() < deadline and not settling.settled:
             made = self.round(_MOST_IN_ROUND)
             settling.add(self.clock(), float(np.median(made.samples)), made.state)
+        return settling.settled
 
     def round(self, most: int) -> Round:
         """As many samples as fit 20 ms, evictions included."""
@@ -66,7 +72,7 @@ class CpuStopwatch:
                 samples.append(self._clock_ns() - start)
         return Round(np.array(samples) / 1e9, state=MachineState(other_load=self._load()))
 
-    def rest(self) -> None:
+    def rest(self, most_s: float) -> None:
         """None."""
 
 
@@ -105,9 +111,13 @@ def _buffer() -> NDArray[np.uint8]:
 
 
 def evict_caches() -> None:
-    """Write over a buffer twice the size of the last-level cache."""
+    """Write over a buffer twice the size of the last-level cache, on all cores: they have caches of their own."""
     buffer = _buffer()
-    np.add(buffer, 1, out=buffer)
+
+    def write(part: slice) -> None:
+        np.add(buffer[part], 1, out=buffer[part])
+
+    in_parts(write, buffer.size, -(-buffer.size // len(allowed_cores())))
 
 
 def _last_level_cache_bytes() -> int:

@@ -25,7 +25,7 @@ class Hot:
 
 class Cold(Hot):
     """The next of so many sets that they exceed the cache twice (at least two); where that would take too many sets or
-    too much memory, a buffer twice the cache is written instead, and sets still take turns as far as there are any."""
+    too much memory, a buffer twice the cache is written instead."""
 
     def __init__(self, kernel: CudaKernel) -> None:
         super().__init__(kernel)

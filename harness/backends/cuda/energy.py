@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 
 _IDLE_S = 1.0
 _LOOP_S = 3.0
-_LAUNCHES_A_WAIT = 64
+_WAIT_S = 0.1
+_LEAST_S = 20e-6
+"""Of a launch: below that the host cannot keep the device busy, and the gaps between launches would count as theirs."""
 
 
 def energy_of(
     kernel: CudaKernel,
+    time_s: float,
     *,
+    cold: bool,
     counter_j: Callable[[], float | None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float | None:
-    """Joules of one launch above idle, operand sets taking turns. About four seconds. None where the device does not
-    count its energy."""
+    """Joules of one launch of ``time_s`` seconds above idle, operand sets taking turns; about four seconds.
+
+    None where the device does not count its energy, for launches under 20 µs, and for ``cold`` operands whose sets do not
+    exceed twice the cache: writing over the cache would count too.
+    """
+    if time_s < _LEAST_S or (cold and kernel.sets * kernel.operand_bytes < 2 * kernel.session.l2_bytes):
+        return None
+    a_wait = max(1, int(_WAIT_S / time_s))
     read = counter_j or (lambda: energy_j(kernel.session.device))
     kernel.session.synchronize()
     idle_w = _idle_power(read, clock, sleep)
@@ -35,7 +45,7 @@ def energy_of(
     if idle_w is None or before is None:
         return None
     while clock() - begin < _LOOP_S:
-        for _ in range(_LAUNCHES_A_WAIT):
+        for _ in range(a_wait):
             kernel.select(launches)
             kernel.launch()
             launches += 1

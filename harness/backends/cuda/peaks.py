@@ -184,9 +184,13 @@ def _rate(arithmetic: str, make: Callable[[], CudaKernel], side: int) -> Rate | 
 
 
 @functools.cache
-def peaks(device: Device) -> Peaks:
-    """The device's peaks, from the cache or measured now (seconds), once a process."""
-    return load_peaks(*identity(device)) or measure_peaks(device)
+def peaks(device: Device) -> Peaks | None:
+    """The device's peaks, from the cache or measured now (seconds), once a process. None where that fails (no room for
+    the buffers, say): no case is to be lost for it, and ``harness doctor --peaks`` says what is wrong."""
+    try:
+        return load_peaks(*identity(device)) or measure_peaks(device)
+    except Exception:
+        return None
 
 
 def warm_up(device: Device) -> None:

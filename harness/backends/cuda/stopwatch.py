@@ -57,35 +57,37 @@ class CudaStopwatch:
         """Device time of one sample, what makes the cache cold included."""
         self._busy_s = 0.0
 
-    def warm_up(self, deadline: float) -> None:
+    def warm_up(self, deadline: float) -> bool | None:
         """Every set once, the clock's rise, the length of a launch, in mode ``steady`` until clock and temperature hold."""
-        end = min(self.clock() + _WARM_UP_S, deadline)
-        launches = 0
-        while launches < self._kernel.sets or self.clock() < end:
+        begin, launches, steady = self.clock(), 0, self._measure.mode == "steady"
+        while launches < self._kernel.sets or self.clock() < min(begin + _WARM_UP_S, deadline):
             self._cooler.next()
             self._kernel.launch()
             self._kernel.session.synchronize()
             launches += 1
+            self._sample_s = (self.clock() - begin) / launches  # until samples tell better
             if self.clock() > deadline:
-                return
-        launch_s = float(np.median(self._take(_TRIAL_SAMPLES)[0]))
+                return False if steady else None
+        launch_s = float(np.median(self.round(_TRIAL_SAMPLES).samples))
         if launch_s < self.short_s and self.clock() < deadline:
             self._batch = batch_of(self._kernel, launch_s, cold=self._cold)
-        if self._measure.mode == "steady":
-            settling = Settling()
-            while self.clock() < deadline and not settling.settled:
-                made = self.round(_MOST_QUEUED)
-                settling.add(self.clock(), float(np.median(made.samples)), made.state)
+        if not steady:
+            return None
+        settling = Settling()
+        while self.clock() < deadline and not settling.settled:
+            made = self.round(_MOST_QUEUED)
+            settling.add(self.clock(), float(np.median(made.samples)), made.state)
+        return settling.settled
 
     def round(self, most: int) -> Round:
-        fits = _MOST_QUEUED if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))
-        samples, observed = self._take(min(most, fits, _MOST_QUEUED if self._sample_s else _TRIAL_SAMPLES))
+        fits = _TRIAL_SAMPLES if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))
+        samples, observed = self._take(min(most, fits, _MOST_QUEUED))
         launches = self._batch.launches if self._batch else 1
         return Round(samples, launches, observed)
 
-    def rest(self) -> None:
+    def rest(self, most_s: float) -> None:
         if self._measure.mode == "burst":
-            self._sleep(_REST_RATIO * self._busy_s)
+            self._sleep(max(0.0, min(_REST_RATIO * self._busy_s, most_s)))
 
     def _take(self, count: int) -> tuple[NDArray[np.float64], MachineState]:
         """``count`` samples (seconds a launch) behind one gate, and the machine's state while they run."""
@@ -94,6 +96,8 @@ class CudaStopwatch:
         first = self._event()
         pairs = [self._sample() for _ in range(count)]
         self._gate.open()
+        if self._sample_s is not None:
+            self._sleep(self._sample_s * count / 2)  # in the middle of the round clock and power are those of the load
         observed = state(session.device)
         session.synchronize()
         last = pairs[-1][1]
