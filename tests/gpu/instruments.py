@@ -3,11 +3,12 @@
 ``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel object on one set of
 operands, one launch a sample, after writing over the cache, without rests, and NVBench without rejecting samples of low
 clocks. What the harness measures by its own choice (operands in turn, rests, graphs for kernels under 10 µs) stands in a
-column of its own.
+column of its own. ``python tests/gpu/instruments.py rests`` prints what rests between rounds do to clock and power.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,8 @@ from harness.execute import prepare
 from harness.kernels.tensors import Tensors
 from harness.plan import plan
 from harness.suite import load_suite
-from harness.timing import Measure, time_rounds
+from harness.timing import Measure, Timing, time_rounds
+from harness.timing.summary import median_of
 
 MEASURE = Measure(min_time_s=0.2, max_time_s=1.0)
 
@@ -156,7 +158,31 @@ def row(line: Line) -> str:
     return f"| {line.name} | {own} | {over(line.nvbench_s)} | {over(line.triton_s)} |"
 
 
+def rests(device: Device) -> Iterator[str]:
+    """The table of NOTES.md: what clock and power do for rests of several lengths, and in steady mode."""
+    kernel = _kernel(device, "gemm", {"m": 8192, "n": 8192, "k": 8192}, "cublas_f16")
+    burst = Measure(min_time_s=1.5, max_time_s=3.0)
+    for ratio in (0.0, 1.0, 3.0, 6.0):
+        watch = type("Resting", (CudaStopwatch,), {"rest_ratio": ratio})(kernel, burst)
+        yield _rest_row(f"{ratio:g}", time_rounds(watch, burst))
+    steady = Measure(mode="steady", min_time_s=1.5, max_time_s=8.0)
+    yield _rest_row("steady", time_rounds(CudaStopwatch(kernel, steady), steady))
+
+
+def _rest_row(name: str, timing: Timing) -> str:
+    clocks = [state.sm_clock_hz or 0.0 for state in timing.states]
+    throttled = sum(bool(state.throttle_reasons) for state in timing.states)
+    return (
+        f"| {name} | {timing.time_s * 1e6:.0f} µs | {timing.noise:.1%} | {min(clocks) / 1e6:.0f}–{max(clocks) / 1e6:.0f} MHz | "
+        f"{median_of(timing.states, 'power_w')} W | {throttled} of {len(clocks)} |"
+    )
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["rests"]:
+        for text in rests(devices()[0]):
+            print(text, flush=True)
+        sys.exit()
     print(
         "| kernel | harness µs | as it chooses (launches a sample) | NVBench µs | harness over it | do_bench µs | harness over it |"
     )

@@ -29,8 +29,6 @@ _TRIAL_SAMPLES = 5
 _ROUND_S = 10e-3
 _MOST_QUEUED = 128
 """Samples behind one gate; the driver holds about a thousand launches before it makes the host wait."""
-_REST_RATIO = 3.0
-"""Idle time after a round, over the round's own: NOTES.md of this folder says what chose it."""
 
 
 class CudaStopwatch:
@@ -38,6 +36,8 @@ class CudaStopwatch:
 
     short_s: ClassVar[float] = 10e-6
     """Kernels below this are timed in graphs."""
+    rest_ratio: ClassVar[float] = 3.0
+    """Idle time after a round, over the round's own: NOTES.md of this folder says what chose it."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class CudaStopwatch:
 
     def rest(self, most_s: float) -> None:
         if self._measure.mode == "burst":
-            self._sleep(max(0.0, min(_REST_RATIO * self._busy_s, most_s)))
+            self._sleep(max(0.0, min(self.rest_ratio * self._busy_s, most_s)))
 
     def _take(self, count: int) -> tuple[NDArray[np.float64], MachineState]:
         """``count`` samples (seconds a launch) behind one gate, and the machine's state while they run."""
