@@ -76,19 +76,12 @@ def run_suite(
     try:
         suite = source if isinstance(source, Suite) else load_suite(source)
         device = find_device(options.device)
-        supervisor = Supervisor(
-            device,
-            case_timeout_s=options.case_timeout_s,
-            offline=options.offline,
-            energy=options.energy,
-            spawned=spawned,
-        )
-        return _run(suite, device, options, watcher, supervisor)
+        return _run(suite, device, options, watcher, spawned)
     finally:
         spawned.end()
 
 
-def _run(suite: Suite, device: Device, options: RunOptions, watcher: Watcher, supervisor: Supervisor) -> RunResult:
+def _run(suite: Suite, device: Device, options: RunOptions, watcher: Watcher, spawned: Spawned) -> RunResult:
     stored = find_run(options.out, suite.name, options.resume) if options.resume else None
     if stored is not None:
         options = _as_stored(options, stored)
@@ -101,12 +94,21 @@ def _run(suite: Suite, device: Device, options: RunOptions, watcher: Watcher, su
         options.limit,
         _plan_digest(cases),
         len(cases),
+        device.model,
+        options.energy,
     )
     if stored is not None:
         _check_same_plan(stored.header, header)
         if stored.finished:
             return _already_complete(stored, device, watcher)
     writer = RunWriter.resume(stored) if stored else RunWriter.create(options.out, header)
+    supervisor = Supervisor(
+        device,
+        case_timeout_s=options.case_timeout_s,
+        offline=options.offline,
+        energy=options.energy,
+        spawned=spawned,
+    )
     try:
         return _Run(suite, device, options, writer, watcher, supervisor).go(cases)
     finally:
@@ -122,14 +124,14 @@ def _as_stored(options: RunOptions, stored: StoredRun) -> RunOptions:
                 f"--resume: a run keeps its selection (got {label} {asked}, run {kept.run_id} has {had}); "
                 f"leave {label} out, or start a new run"
             )
-    return replace(options, filters=kept.filters, limit=kept.limit)
+    return replace(options, filters=kept.filters, limit=kept.limit, energy=kept.energy)
 
 
 def _check_same_plan(kept: RunHeader, now: RunHeader) -> None:
-    if kept.device != now.device:
+    if kept.device != now.device or kept.model not in ("", now.model):
         raise StoreError(
-            f"--resume: a run stays on its device (got {now.device}, run {kept.run_id} is on {kept.device}); "
-            f"give --device {kept.device}, or start a new run"
+            f"--resume: a run stays on its device (got {now.device}, {now.model}; run {kept.run_id} is on {kept.device}, "
+            f"{kept.model}); give --device {kept.device} on that machine, or start a new run"
         )
     if kept.plan_digest != now.plan_digest:
         raise StoreError(

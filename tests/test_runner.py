@@ -20,7 +20,7 @@ import harness
 from harness.errors import HarnessError, StoreError, SuiteError
 from harness.options import RunOptions
 from harness.runner import run_suite
-from harness.store import read_results
+from harness.store import RunHeader, RunWriter, read_results
 
 
 def _workers() -> set[int]:
@@ -155,6 +155,15 @@ def test_ctrl_c_keeps_rows_and_says_how_to_resume(fault_suite, tmp_path):
     assert len(resumed) == 30
     assert (resumed["status"] == "ok").all()
     assert len(read_results([out])) == 30
+
+
+def test_resume_refuses_another_gpu_of_the_same_name(fault_suite, tmp_path):
+    """cuda:0 of one machine is not cuda:0 of another."""
+    suite = fault_suite("good")
+    header = RunHeader("20260101T000000Z-0001", suite["name"], "cpu", (), None, "digest", 1, "another model")
+    RunWriter.create(tmp_path, header).close()
+    with pytest.raises(StoreError, match=r"a run stays on its device \(got cpu, .*; run .* is on cpu, another model\)"):
+        harness.run(suite, out=tmp_path, resume="last")
 
 
 def test_resume_of_nothing_starts_afresh(fault_suite, tmp_path):

@@ -184,3 +184,15 @@ def test_older_files_get_the_columns_they_lack(tmp_path):
 def test_run_ids_sort_by_time():
     assert new_run_id() <= new_run_id()[:16] + "-ffff"
     json.dumps(new_run_id())
+
+
+def test_a_journal_of_before_there_were_rounds_is_resumed(writer, tmp_path):
+    writer.append(_row(0), [1e-3, 2e-3])  # type: ignore[list-item]
+    writer.close()
+    resumed = RunWriter.resume(find_run(tmp_path, "s", "last"))
+    for index in (1, 2):
+        resumed.append(_row(index), [[3e-3]])
+    samples = pq.read_table(resumed.publish(resumed.rows).with_suffix(".samples.parquet")).to_pandas()
+    resumed.close()
+    assert samples["round"].tolist() == [0, 0, 0, 0]
+    assert samples["time_s"].tolist() == [1e-3, 2e-3, 3e-3, 3e-3]

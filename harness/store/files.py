@@ -34,6 +34,8 @@ class RunHeader:
     limit: int | None
     plan_digest: str
     planned: int
+    model: str = ""  # of the device; headers of before have neither
+    energy: bool = False
 
     @classmethod
     def parse(cls, text: str | bytes) -> RunHeader:

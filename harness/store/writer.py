@@ -77,7 +77,7 @@ class RunWriter:
             file.truncate(length)
             file.seek(length)
         rows = [entry["row"] for entry in entries]
-        samples = {entry["row"]["case_id"]: entry["samples"] for entry in entries}
+        samples = {entry["row"]["case_id"]: _by_round(entry["samples"]) for entry in entries}
         return cls(run.folder, run.header, rows, samples, file)
 
     def append(self, row: Row, samples: Rounds) -> None:
@@ -113,6 +113,11 @@ class RunWriter:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _by_round(samples: list[Any]) -> Rounds:
+    """Samples as a journal has them; journals of before knew no rounds."""
+    return [samples] if samples and not isinstance(samples[0], list) else samples
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
