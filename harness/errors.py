@@ -41,6 +41,12 @@ class StoreError(HarnessError):
     """Results that cannot be written or read."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's words, of which some libraries have pages."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:500] if lines else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``" (did you mean X?)"`` with the nearest known name, or the sorted list of known names when none is near."""
     names = sorted(set(known))

@@ -39,6 +39,13 @@ class Prepared:
     kernel: Any
 
 
+def tensors_on(device: Device, *, offline: bool = False) -> Tensors:
+    """The operands of a process's cases on ``device``; products for references are made there where it can."""
+    product = BACKENDS[device.backend].product
+    made = functools.partial(load_attribute(product), device) if product else None
+    return Tensors(offline=offline, product=made)
+
+
 def prepare(case: Case, device: Device, tensors: Tensors) -> Prepared:
     """Load, calibrate and quantize the operands, and make the kernel. Whatever goes wrong comes as an exception."""
     spec = kernel_row(case.op, case.kernel)

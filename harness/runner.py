@@ -68,8 +68,8 @@ def run_suite(
 ) -> RunResult:
     """Run a suite. Ctrl-C (KeyboardInterrupt) ends it early: finished rows are published, ``complete`` is False.
 
-    ``spawned``: a worker's process, where it is started already; it is ended here. Raises SuiteError for a suite that is refused, StoreError, DeviceError or HarnessError for what else the user can
-    mend. Failures of cases are rows, not exceptions.
+    ``spawned``: a worker's process, where it is started already; it is ended here. Raises SuiteError for a suite that is
+    refused, StoreError, DeviceError or HarnessError for what else the user can mend. Failures of cases are rows, not exceptions.
     """
     watcher = watcher or Watcher()
     spawned = spawned or spawn()

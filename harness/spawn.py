@@ -50,11 +50,16 @@ def spawn() -> Spawned:
     return Spawned(process, ours, output)
 
 
+def imports_from_here() -> bool:
+    """Whether this process imports from the current folder, as ``python -m`` does."""
+    return "" in sys.path or str(Path.cwd()) in sys.path
+
+
 def _import_paths() -> list[str]:
     """What the parent imports from besides what every interpreter does, this package's folder first."""
     installed = {Path(entry) for entry in (*site.getsitepackages(), site.getusersitepackages())}
     own = [Path(__file__).resolve().parent.parent]
-    if "" in sys.path or str(Path.cwd()) in sys.path:
+    if imports_from_here():
         own.append(Path.cwd())
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return [str(entry) for entry in own if entry not in installed] + [entry for entry in given if entry]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
-import functools
 import os
 import resource
 import signal
@@ -21,8 +20,8 @@ from harness.assignment import READY, Assignment, Reply
 from harness.backends import BACKENDS
 from harness.case import Case
 from harness.device import Device
-from harness.errors import CompileError, DataError, HarnessError
-from harness.execute import execute
+from harness.errors import CompileError, DataError, HarnessError, first_line
+from harness.execute import execute, tensors_on
 from harness.kernels.spec import load_attribute
 from harness.kernels.tensors import Tensors
 from harness.record import Outcome, Status
@@ -47,17 +46,12 @@ def attempt(case: Case, device: Device, tensors: Tensors, *, energy: bool = Fals
     except HarnessError as error:
         return Outcome(Status.RUNTIME_ERROR, str(error))
     except MemoryError as error:
-        return Outcome(Status.OUT_OF_MEMORY, _first_line(error) or "an allocation failed")
+        return Outcome(Status.OUT_OF_MEMORY, first_line(error) or "an allocation failed")
     except Exception as error:
-        text = _first_line(error)
+        text = first_line(error)
         if any(words in text.lower() for words in _ALLOCATION_WORDS):
             return Outcome(Status.OUT_OF_MEMORY, text)
         return Outcome(Status.RUNTIME_ERROR, f"{type(error).__name__}: {text}")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:500] if lines else ""
 
 
 def _end_with_parent(parent: int) -> None:
@@ -91,8 +85,7 @@ def serve(connection: Connection) -> None:
     _end_with_parent(assignment.parent)
     _limit_memory(assignment.device)
     backend = BACKENDS[assignment.device.backend]
-    product = functools.partial(load_attribute(backend.product), assignment.device) if backend.product else None
-    tensors = Tensors(offline=assignment.offline, product=product)
+    tensors = tensors_on(assignment.device, offline=assignment.offline)
     load_attribute(backend.timer)  # imported while the parent goes on
     if backend.warm_up:
         with contextlib.suppress(Exception):  # what is wrong with the device shows in the first case

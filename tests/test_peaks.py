@@ -219,6 +219,6 @@ def test_the_cpu_copies_every_byte():
     [(32 << 20, 64 << 30, 256 << 20), (480 << 20, 64 << 30, (1920 << 20) + (1 << 20)), (480 << 20, 8 << 30, 1 << 30)],
 )
 def test_the_copied_buffer_is_larger_than_the_caches_or_an_eighth_of_the_memory(monkeypatch, cache, memory, expected):
-    monkeypatch.setattr(cpu_peaks, "_last_level_cache_bytes", lambda: cache)
+    monkeypatch.setattr(cpu_peaks, "last_level_cache_bytes", lambda: cache)
     monkeypatch.setattr(cpu_peaks, "memory_limit", lambda: memory)
     assert cpu_peaks.copy_bytes() == expected

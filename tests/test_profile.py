@@ -258,6 +258,6 @@ def test_the_target_profiles_the_case_that_it_is_given(tmp_path, monkeypatch):
     monkeypatch.setattr(
         target, "profile", lambda case, device, tensors, launches: asked.append((case, device, launches))
     )
-    monkeypatch.setattr(target, "load_attribute", lambda entry: lambda device, a, b: None)
+    monkeypatch.setattr(target, "tensors_on", lambda device: Tensors())
     target.main(["s.yaml", CASE.case_id, "--device", "cuda:0", "--launches", "7"])
     assert asked == [(Path("s.yaml"), CASE.case_id, "cuda:0"), (CASE, CUDA, 7)]

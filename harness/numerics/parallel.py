@@ -7,13 +7,14 @@ halves an array, so that ``pairwise_sum`` gives bit for bit what ``ndarray.sum``
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.cores import CORES, on_all_cores
 
 PART_ELEMENTS = 1 << 16
 """Of float64: half a MiB, so that a few temporaries stay in the second-level cache."""
@@ -24,25 +25,16 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-
-
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(_CORES), "numerics", initializer=on_all_cores)
-
-
-def on_all_cores() -> None:
-    """For threads that are begun while their maker keeps to one core: they must not keep to it."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, _CORES)
+    return ThreadPoolExecutor(len(CORES), "numerics", initializer=on_all_cores)
 
 
 def map_threads(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """``function`` of every part, in order. It must not come back here with more than one part: all threads may wait."""
     if len(parts) < 2:
         return list(map(function, parts))
-    share = -(-len(parts) // (_SHARES * len(_CORES)))
+    share = -(-len(parts) // (_SHARES * len(CORES)))
     shares = [parts[start : start + share] for start in range(0, len(parts), share)]
     return [result for some in _threads().map(lambda share: list(map(function, share)), shares) for result in some]
 

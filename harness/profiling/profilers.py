@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.case import Case
 from harness.device import Device
 from harness.profiling.target import LAUNCH_RANGE, PROFILE_RANGE
+from harness.spawn import imports_from_here
 
 Words = tuple[str, ...]
 
@@ -107,10 +108,9 @@ PROFILERS: dict[str, Profiler] = {
 
 def target_words(suite: Path, case: Case, device: Device, launches: int) -> Words:
     """The command line of the process that is profiled."""
-    imports_from_here = "" in sys.path or str(Path.cwd()) in sys.path
     return (
         sys.executable,
-        *(() if imports_from_here else ("-P",)),  # a folder named harness must not take this package's place
+        *(() if imports_from_here() else ("-P",)),  # a folder named harness must not take this package's place
         *("-m", "harness.profiling"),
         *(str(suite), case.case_id),
         *("--device", device.name, "--launches", str(launches)),

@@ -7,19 +7,16 @@ so that what makes the cache cold between launches is not profiled.
 from __future__ import annotations
 
 import argparse
-import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.backends import BACKENDS
 from harness.backends.cuda.nvtx import nvtx_range
 from harness.case import Case
 from harness.device import Device
 from harness.errors import HarnessError
-from harness.execute import prepare
-from harness.kernels.spec import load_attribute
+from harness.execute import prepare, tensors_on
 from harness.kernels.tensors import Tensors
 
 PROFILE_RANGE = "profile"
@@ -75,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     try:
         case, device = choose(asked.suite, asked.case, asked.device)
-        product = functools.partial(load_attribute(BACKENDS[device.backend].product), device)
-        profile(case, device, Tensors(product=product), asked.launches)
+        profile(case, device, tensors_on(device), asked.launches)
     except HarnessError as error:
         sys.exit(f"error: {error}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.backends import BACKENDS
 from harness.case import Case
 from harness.device import Device
-from harness.errors import HarnessError
-from harness.kernels.spec import load_attribute
-from harness.kernels.tensors import Tensors
+from harness.errors import HarnessError, first_line
+from harness.execute import tensors_on
 from harness.plan import plan
 from harness.select import select
 from harness.selfcheck.options import SelfcheckOptions
@@ -56,10 +54,7 @@ def selfcheck(
 
     Raises HarnessError where not one pair was finished.
     """
-    product = BACKENDS[device.backend].product
-    tensors = Tensors(
-        offline=options.offline, product=functools.partial(load_attribute(product), device) if product else None
-    )
+    tensors = tensors_on(device, offline=options.offline)
     measured: list[Measured] = []
     interrupted = False
     for case, repeats in zip(cases, shares(options.pairs, len(cases)), strict=True):
@@ -100,5 +95,5 @@ def shares(pairs: int, cases: int) -> list[int]:
 
 
 def _words(failure: Exception) -> str:
-    lines = str(failure).strip().splitlines() or [""]
-    return lines[0] if isinstance(failure, HarnessError) else f"{type(failure).__name__}: {lines[0]}"
+    text = first_line(failure)
+    return text if isinstance(failure, HarnessError) else f"{type(failure).__name__}: {text}"

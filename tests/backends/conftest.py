@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fake_nvml import BUS_IDS, FakeNvml
 
+import harness.backends.cuda.gpu_facts as gpu_facts
 import harness.backends.cuda.nvml as nvml
 
 
@@ -30,3 +31,4 @@ def nvml_of(monkeypatch):
 def _forget() -> None:
     nvml.library.cache_clear()
     nvml.gpu.cache_clear()
+    gpu_facts.facts.cache_clear()

@@ -90,18 +90,19 @@ def test_hot_does_not_evict(monkeypatch):
 
 
 def test_eviction_writes_over_more_than_the_last_level_cache():
-    from harness.backends.cpu.timing import _buffer, _last_level_cache_bytes
+    from harness.backends.cpu.device import last_level_cache_bytes
+    from harness.backends.cpu.timing import _buffer
 
     before = _buffer().copy()
     evict_caches()
-    assert _buffer().nbytes >= 2 * _last_level_cache_bytes()
+    assert _buffer().nbytes >= 2 * min(max(last_level_cache_bytes(), 32 << 20), 256 << 20)
     assert (_buffer() != before).all()
 
 
 def test_the_load_of_others_is_what_the_cores_did_less_this_process(monkeypatch):
     import harness.backends.cpu.load as module
 
-    monkeypatch.setattr(module, "allowed_cores", lambda: (1, 2))
+    monkeypatch.setattr(module, "CORES", (1, 2))
     monkeypatch.setattr(module.os, "sysconf", lambda name: 100)
     ticks, now, own = [0], [0.0], [0.0]
 
@@ -137,3 +138,13 @@ def test_a_launch_begins_on_the_first_core_and_the_thread_is_free_again_after_it
     time_launch(Kernel(), Measure(l2="hot", max_samples=2))
     assert seen == [{min(before)}] * 4
     assert os.sched_getaffinity(0) == before
+
+
+def test_every_core_takes_part_in_an_eviction_though_the_launch_keeps_to_one(monkeypatch):
+    import harness.backends.cpu.timing as module
+
+    parts = []
+    monkeypatch.setattr(module, "in_parts", lambda function, count, most: parts.append(-(-count // most)))
+    with module.kept_to_first_core():
+        evict_caches()
+    assert parts == [len(module.CORES)]

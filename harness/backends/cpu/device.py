@@ -7,6 +7,7 @@ import os
 import platform
 from pathlib import Path
 
+from harness.cores import CORES
 from harness.device import Device
 
 _FLAGS = {"avx2": "avx2", "avx512f": "avx512f", "avx512_vnni": "vnni", "avx_vnni": "vnni"}
@@ -45,13 +46,17 @@ def memory_limit() -> int:
     return int(total)
 
 
-def allowed_cores() -> tuple[int, ...]:
-    """The cores that this process may run on (its affinity), in order."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
-
-
 def cores() -> int:
     """How many cores this process may run on."""
-    return len(allowed_cores())
+    return len(CORES)
+
+
+def last_level_cache_bytes() -> int:
+    """Size of the largest cache that Linux lists for the first core; 0 where it lists none."""
+    found = [0]
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = path.read_text().strip()
+        unit = {"K": 1 << 10, "M": 1 << 20}.get(text[-1:], 1)
+        if text.rstrip("KM").isdigit():
+            found.append(int(text.rstrip("KM")) * unit)
+    return max(found)

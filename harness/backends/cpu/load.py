@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.backends.cpu.device import allowed_cores
+from harness.cores import CORES
 
 _STAT = Path("/proc/stat")
 _IDLE_FIELDS = (3, 4)  # idle, iowait
@@ -34,7 +34,7 @@ class OtherLoad:
         own: Callable[[], float] = time.process_time,
     ) -> None:
         self._stat, self._clock, self._own = stat or _STAT.read_text, clock, own
-        self._cores = allowed_cores()
+        self._cores = CORES
         self._last = self._read()
         self._share: float | None = None
 

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from harness.backends.cpu.device import allowed_cores
+from harness.cores import CORES
 from harness.numerics.packing import pack_nibbles, unpack_nibbles
 
 OPSET = 21
@@ -73,12 +73,11 @@ def _keep_to_cores(options: onnxruntime.SessionOptions) -> None:
     Threads that the system moves about, or pools of several sessions that wait for work on the same core, make one
     session up to twice as slow as an equal one for as long as they live.
     """
-    allowed = allowed_cores()
-    options.intra_op_num_threads = len(allowed)
+    options.intra_op_num_threads = len(CORES)
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if len(allowed) > 1:
+    if len(CORES) > 1:
         options.add_session_config_entry(
-            "session.intra_op_thread_affinities", ";".join(str(core + 1) for core in allowed[1:])
+            "session.intra_op_thread_affinities", ";".join(str(core + 1) for core in CORES[1:])
         )
 
 

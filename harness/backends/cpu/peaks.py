@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
-from harness.backends.cpu.device import cores, memory_limit
+from harness.backends.cpu.device import cores, last_level_cache_bytes, memory_limit
 from harness.backends.cpu.timing import time_launch
+from harness.cores import on_all_cores
 from harness.device import Device
-from harness.numerics.parallel import on_all_cores
 from harness.peaks import Peaks, Rate, load_peaks, store_peaks
 from harness.timing import Measure
 
@@ -57,18 +56,8 @@ class _Product:
 
 def copy_bytes() -> int:
     """Bytes of the buffer: more than four times the last-level cache, but no more than an eighth of the memory."""
-    wanted = max(_LEAST_COPY_BYTES, _CACHE_MULTIPLE * _last_level_cache_bytes() + (1 << 20))
+    wanted = max(_LEAST_COPY_BYTES, _CACHE_MULTIPLE * last_level_cache_bytes() + (1 << 20))
     return min(wanted, int(memory_limit() * _MEMORY_SHARE)) // 8 * 8
-
-
-def _last_level_cache_bytes() -> int:
-    """Size of the largest cache that Linux lists for the first core; 0 where it lists none."""
-    found = [0]
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text().strip()
-        if text.endswith("K") and text[:-1].isdigit():
-            found.append(int(text[:-1]) << 10)
-    return max(found)
 
 
 def copy_bandwidth(device: Device, count: int | None = None) -> float:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backends.cpu.device import allowed_cores
+from harness.backends.cpu.device import last_level_cache_bytes
 from harness.backends.cpu.load import OtherLoad
+from harness.cores import CORES, kept_to_first_core
 from harness.kernels.family import Kernel
 from harness.numerics.parallel import in_parts
 from harness.timing import MachineState, Measure, Round, Timing, time_rounds
@@ -22,7 +20,7 @@ from harness.timing.settling import Settling
 _WARM_UP_RUNS = 2
 _ROUND_S = 0.02
 _MOST_IN_ROUND = 128
-_DEFAULT_CACHE_BYTES = 32 << 20
+_LEAST_CACHE_BYTES, _MOST_CACHE_BYTES = 32 << 20, 256 << 20
 
 
 class CpuStopwatch:
@@ -81,21 +79,6 @@ def stopwatch(kernel: Kernel, measure: Measure) -> CpuStopwatch:
     return CpuStopwatch(kernel, measure)
 
 
-@contextlib.contextmanager
-def kept_to_first_core() -> Iterator[None]:
-    """The calling thread on the first of the allowed cores: where it begins a launch is then no matter of chance. Threads
-    that it starts meanwhile would inherit that, so it holds during timing only."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
-
-
 def time_launch(kernel: Kernel, measure: Measure, *, max_samples: int | None = None) -> Timing:
     """Time ``kernel`` as ``measure`` asks; ``max_samples`` is the kernel's own limit."""
     return time_rounds(stopwatch(kernel, measure), measure, max_samples=max_samples)
@@ -107,7 +90,8 @@ def _nothing() -> None:
 
 @functools.cache
 def _buffer() -> NDArray[np.uint8]:
-    return np.zeros(2 * _last_level_cache_bytes(), dtype=np.uint8)
+    cache = min(max(_LEAST_CACHE_BYTES, last_level_cache_bytes()), _MOST_CACHE_BYTES)
+    return np.zeros(2 * cache, dtype=np.uint8)
 
 
 def evict_caches() -> None:
@@ -117,15 +101,4 @@ def evict_caches() -> None:
     def write(part: slice) -> None:
         np.add(buffer[part], 1, out=buffer[part])
 
-    in_parts(write, buffer.size, -(-buffer.size // len(allowed_cores())))
-
-
-def _last_level_cache_bytes() -> int:
-    """Size of the largest cache that Linux lists for the first core."""
-    sizes = [_DEFAULT_CACHE_BYTES]
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text().strip()
-        unit = {"K": 1 << 10, "M": 1 << 20}.get(text[-1:], 1)
-        if text.rstrip("KM").isdigit():
-            sizes.append(int(text.rstrip("KM")) * unit)
-    return min(max(sizes), 256 << 20)
+    in_parts(write, buffer.size, -(-buffer.size // len(CORES)))

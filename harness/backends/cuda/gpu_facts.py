@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class GpuProcess:
     memory_bytes: int | None
 
 
+@functools.cache
 def facts(device: Device) -> GpuFacts:
     """What NVML says of ``device``. Never raises; where NVML does not know the device, every fact is None."""
     found = gpu(device)

@@ -82,12 +82,16 @@ class CudaStopwatch:
     def round(self, most: int) -> Round:
         fits = _TRIAL_SAMPLES if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))
         samples, observed = self._take(min(most, fits, _MOST_QUEUED))
-        launches = self._batch.launches if self._batch else 1
-        return Round(samples, launches, observed)
+        return Round(samples, self._launches, observed)
 
     def rest(self, most_s: float) -> None:
         if self._measure.mode == "burst":
             self._sleep(max(0.0, min(self.rest_ratio * self._busy_s, most_s)))
+
+    @property
+    def _launches(self) -> int:
+        """Of a sample."""
+        return self._batch.launches if self._batch else 1
 
     def _take(self, count: int) -> tuple[NDArray[np.float64], MachineState]:
         """``count`` samples (seconds a launch) behind one gate, and the machine's state while they run."""
@@ -103,8 +107,7 @@ class CudaStopwatch:
         last = pairs[-1][1]
         self._busy_s = (last - first) / 1e3
         self._sample_s = self._busy_s / count
-        launches = self._batch.launches if self._batch else 1
-        return np.array([(end - start) / 1e3 / launches for start, end in pairs]), observed
+        return np.array([(end - start) / 1e3 / self._launches for start, end in pairs]), observed
 
     def _sample(self) -> tuple[Any, Any]:
         timed = self._batch or self._kernel
