@@ -158,13 +158,32 @@ def test_steady_says_that_it_did_not_settle(watch_of, monkeypatch):
     assert timing.settled is False
 
 
-def test_the_machine_is_asked_in_the_middle_of_a_round(watch_of):
+@pytest.mark.parametrize(("mode", "asked_s"), [("burst", 4.5e-3), ("steady", 4e-3)])
+def test_the_machine_is_asked_in_the_middle_of_a_round(watch_of, monkeypatch, mode, asked_s):
     device = Device(1e-3)
-    watch, _ = watch_of(device)
+    monkeypatch.setattr(module, "state", lambda _: MachineState(temperature_c=device.host_s))
+    watch, _ = watch_of(device, mode=mode)
     watch.warm_up(deadline=10.0)
-    device.slept.clear()
+    begin = device.host_s
+    assert watch.round(8).state.temperature_c - begin == pytest.approx(asked_s, rel=0.01)
+
+
+@pytest.mark.parametrize(("mode", "queued"), [("burst", 1), ("steady", 8)])
+def test_burst_has_a_gate_for_each_sample_and_steady_one_for_all(watch_of, mode, queued):
+    device = Device(1e-3)
+    watch, _ = watch_of(device, mode=mode)
+    watch.warm_up(deadline=3.0)
+    device.most_queued = 0
     watch.round(8)
-    assert device.slept == [pytest.approx(4e-3, rel=0.01)]
+    assert device.most_queued == queued
+
+
+def test_the_trial_is_of_several_launches_though_the_first_ones_are_slow(watch_of, monkeypatch):
+    """Code is loaded at the first launch, and the first one behind a gate may take long: neither must decide."""
+    device = Device(3e-6)
+    lengths = iter([0.1, *[3e-6] * (device.sets - 1), 1e-3])
+    monkeypatch.setattr(device, "launch", lambda: device.work("launch", next(lengths, 3e-6)))
+    assert time_rounds(*watch_of(device, min_time_s=0)).launches_per_sample == Batch.launches
 
 
 @pytest.mark.parametrize("launch_s", [0.5, 1.0, 3.0])

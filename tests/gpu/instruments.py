@@ -1,9 +1,9 @@
 """The same kernels timed by this harness, by NVBench (``cuda-bench``) and by ``triton.testing.do_bench``, in one process.
 
 ``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel object on one set of
-operands, one launch a sample, after writing over the cache, without rests, and NVBench without rejecting samples of low
-clocks. What the harness measures by its own choice (operands in turn, rests, graphs for kernels under 10 µs) stands in a
-column of its own. ``python tests/gpu/instruments.py rests`` prints what rests between rounds do to clock and power.
+operands, one launch a sample, after writing over the cache. The harness rests between rounds, so that clocks stay high;
+NVBench rejects samples of lower clocks and rests then; do_bench does neither. What the harness measures by its own choice
+(operands in turn, graphs for kernels under 10 µs) stands in a column of its own. ``python tests/gpu/instruments.py rests`` prints what rests between rounds do to clock and power.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from harness.timing import Measure, Timing, time_rounds
 from harness.timing.summary import median_of
 
 MEASURE = Measure(min_time_s=0.2, max_time_s=1.0)
+_FULL_CLOCK = 0.95
+"""NVBench takes samples at this share of the highest clock, or above."""
+_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,13 @@ def _kernel(device: Device, op: str, shape: dict[str, int], kernel: str, **axes:
 
 
 class Alike(CudaStopwatch):
-    """As NVBench does it: no graphs, no rests, one set of operands, a buffer as large as the cache written over before
-    each launch (do_bench writes 256 MB)."""
+    """As NVBench does it: no graphs, one set of operands, a buffer as large as the cache written over before each launch
+    (do_bench writes 256 MB)."""
 
     short_s = 0.0
 
     def __init__(self, kernel: CudaKernel, measure: Measure) -> None:
-        super().__init__(kernel, replace(measure, l2="hot", mode="steady"))
+        super().__init__(kernel, replace(measure, l2="hot"))
         kernel.select(0)
         self._cooler = _Flushed(kernel)
 
@@ -121,7 +124,8 @@ def nvbench_medians(made: dict[str, CudaKernel]) -> dict[str, float]:
     def benchmark(kernel: CudaKernel) -> Callable[[Any], None]:
         def measured(state: Any) -> None:
             state.set_stream(kernel.session.stream)
-            state.set_throttle_threshold(0.0)
+            state.set_throttle_threshold(_FULL_CLOCK)
+            state.set_timeout(_TIMEOUT_S)
             state.exec(lambda launch: kernel.launch())
 
         return measured

@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backends.cuda import cublas
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.backends.cuda.probe import driver
 from harness.backends.cuda.session import session
@@ -27,8 +28,6 @@ COPY_BYTES = 256 << 20
 _SIDE = 8192  # of the products; below 4096 launches and tails are felt
 _MEASURE = Measure(min_samples=30, min_time_s=0.2, max_time_s=1.5)
 _READ_THREADS, _READ_BLOCKS = 256, 8  # a block's threads, blocks a multiprocessor: as many as fit
-_WHOLE_SUMS = 16  # cublasMath_t, as kernels/gemm/cublas.py sets it on the same handle
-_DEFAULT_ALGORITHM = -1
 _REFUSALS = (ImportError, OSError, RuntimeError, AttributeError, TypeError, MemoryError)
 """What libraries raise for a type that they or the device cannot do, or that there is no room for."""
 
@@ -67,62 +66,33 @@ class Read(CudaKernel):
 
 @dataclass(frozen=True)
 class _Type:
-    """One product that cublasGemmEx makes: how operands are made from f32 values and stored, the output's type, and CUDA's
-    numbers of them (cudaDataType_t; cublasComputeType_t)."""
+    """One product of cublasGemmEx: CUDA's types, how operands are made from f32 values and stored, and the output's type."""
 
     arithmetic: str
+    types: cublas.Types
     encode: Callable[[NDArray[np.float32]], NDArray[Any]]
     output: Any
-    cuda_type: int
-    cuda_output: int
-    compute_type: int
-    scale: Any = np.float32
 
-
-_F32, _F16, _I8, _I32, _BF16 = 0, 2, 3, 10, 14
-_COMPUTE_32F, _COMPUTE_32I, _COMPUTE_32F_FAST_TF32 = 68, 72, 77
 
 _TYPES: tuple[_Type, ...] = (
-    _Type("f32", lambda x: x, np.float32, _F32, _F32, _COMPUTE_32F),
-    _Type("tf32", lambda x: x, np.float32, _F32, _F32, _COMPUTE_32F_FAST_TF32),
-    _Type("f16", lambda x: x.astype(np.float16), np.float16, _F16, _F16, _COMPUTE_32F),
-    _Type("bf16", lambda x: x.astype(ml_dtypes.bfloat16).view(np.uint16), np.uint16, _BF16, _BF16, _COMPUTE_32F),
-    _Type(
-        "int8", lambda x: np.rint(x * 32).clip(-127, 127).astype(np.int8), np.int32, _I8, _I32, _COMPUTE_32I, np.int32
-    ),
+    _Type("f32", cublas.F32, lambda x: x, np.float32),
+    _Type("tf32", cublas.TF32, lambda x: x, np.float32),
+    _Type("f16", cublas.F16, lambda x: x.astype(np.float16), np.float16),
+    _Type("bf16", cublas.BF16, lambda x: x.astype(ml_dtypes.bfloat16).view(np.uint16), np.uint16),
+    _Type("int8", cublas.INT8, lambda x: np.rint(x * 32).clip(-127, 127).astype(np.int8), np.int32),
 )
 
 
 class _Product(CudaKernel):
-    """``y = a bᵀ`` of square matrices by cublasGemmEx."""
+    """``y = a bᵀ`` of square matrices by cuBLAS."""
 
     def __init__(self, device: Device, values: NDArray[np.float32], kind: _Type) -> None:
-        side, operand = len(values), kind.encode(values)
-        super().__init__(device, {"a": operand, "b": operand[::-1]}, {"y": Output((side, side), kind.output)})
-        from cupy.cuda import cublas, get_cublas_handle
-
-        self._cublas, self._handle = cublas, get_cublas_handle()
-        cublas.setMathMode(self._handle, _WHOLE_SUMS)
-        self._kind, self._side = kind, side
-        self._factors = np.array([1, 0], dtype=kind.scale)
+        operand = kind.encode(values)
+        super().__init__(device, {"a": operand, "b": operand[::-1]}, {"y": Output(values.shape, kind.output)})
+        self._gemm = cublas.Gemm(self.session, kind.types)
 
     def launch_on(self, arrays: Arrays) -> None:
-        # cuBLAS counts along columns: what it sees is yᵀ = b aᵀ.
-        side, kind, one = self._side, self._kind, self._factors.ctypes.data
-        a, b, y = (arrays[name].data.ptr for name in ("a", "b", "y"))
-        self._cublas.gemmEx(
-            self._handle,
-            self._cublas.CUBLAS_OP_T,
-            self._cublas.CUBLAS_OP_N,
-            *(side, side, side),
-            one,
-            *(b, kind.cuda_type, side),
-            *(a, kind.cuda_type, side),
-            one + self._factors.itemsize,
-            *(y, kind.cuda_output, side),
-            kind.compute_type,
-            _DEFAULT_ALGORITHM,
-        )
+        self._gemm(arrays["a"], arrays["b"], arrays["y"])
 
 
 class _Fp8Product(CudaKernel):

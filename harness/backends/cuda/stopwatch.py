@@ -1,8 +1,9 @@
 """The CUDA stopwatch: samples between events, queued while a gate holds the stream so that launch latency stays out.
 
-A sample is one launch, or (for kernels under 10 µs) the mean of a graph of launches. A round is what is queued behind one
-gate: at most about 10 ms of work. In mode ``burst`` the device idles between rounds, so that clock and power are those of
-single inferences; in mode ``steady`` it does not, and the warm-up goes on until clock and temperature hold.
+A sample is one launch, or (for kernels under 10 µs) the mean of a graph of launches. A round is about 10 ms of samples. In
+mode ``burst`` each sample has a gate of its own (in a long queue the device takes up to a microsecond longer from the event
+to the launch), and the device idles between rounds, so that clock and power are those of single inferences. In mode
+``steady`` a whole round is queued behind one gate, nothing rests, and the warm-up goes on until clock and temperature hold.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 _WARM_UP_S = 0.02  # clocks rise, code is loaded
 _TRIAL_SAMPLES = 5
 _ROUND_S = 10e-3
-_MOST_QUEUED = 128
-"""Samples behind one gate; the driver holds about a thousand launches before it makes the host wait."""
+_MOST_SAMPLES = 128
+"""Of a round; the driver holds about a thousand launches before it makes the host wait."""
 
 
 class CudaStopwatch:
@@ -54,18 +55,19 @@ class CudaStopwatch:
         self._cooler: Hot = Cold(kernel) if self._cold else Hot(kernel)
         self._batch: Batch | None = None
         self._sample_s: float | None = None
-        """Device time of one sample, what makes the cache cold included."""
+        """From one sample to the next, what makes the cache cold included."""
         self._busy_s = 0.0
 
     def warm_up(self, deadline: float) -> bool | None:
         """Every set once, the clock's rise, the length of a launch, in mode ``steady`` until clock and temperature hold."""
         begin, launches, steady = self.clock(), 0, self._measure.mode == "steady"
         while launches < self._kernel.sets or self.clock() < min(begin + _WARM_UP_S, deadline):
+            before = self.clock()
             self._cooler.next()
             self._kernel.launch()
             self._kernel.session.synchronize()
             launches += 1
-            self._sample_s = (self.clock() - begin) / launches  # until samples tell better
+            self._sample_s = self.clock() - before  # until samples tell better; the first launch loads code
             if self.clock() > deadline:
                 return False if steady else None
         launch_s = float(np.median(self.round(_TRIAL_SAMPLES).samples))
@@ -75,13 +77,13 @@ class CudaStopwatch:
             return None
         settling = Settling()
         while self.clock() < deadline and not settling.settled:
-            made = self.round(_MOST_QUEUED)
+            made = self.round(_MOST_SAMPLES)
             settling.add(self.clock(), float(np.median(made.samples)), made.state)
         return settling.settled
 
     def round(self, most: int) -> Round:
         fits = _TRIAL_SAMPLES if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))
-        samples, observed = self._take(min(most, fits, _MOST_QUEUED))
+        samples, observed = self._take(min(most, fits, _MOST_SAMPLES))
         return Round(samples, self._launches, observed)
 
     def rest(self, most_s: float) -> None:
@@ -94,26 +96,54 @@ class CudaStopwatch:
         return self._batch.launches if self._batch else 1
 
     def _take(self, count: int) -> tuple[NDArray[np.float64], MachineState]:
-        """``count`` samples (seconds a launch) behind one gate, and the machine's state while they run."""
-        session = self._kernel.session
+        """``count`` samples (seconds a launch), and the machine's state in the middle of them: clock and power are those of
+        the load then."""
+        take = self._queued if self._measure.mode == "steady" else self._apart
+        begin = self.clock()
+        lengths, observed = take(count)
+        self._sample_s = (self.clock() - begin) / count
+        self._busy_s = sum(lengths)
+        return np.array(lengths) / self._launches, observed
+
+    def _apart(self, count: int) -> tuple[list[float], MachineState]:
+        """A gate a sample."""
+        session, lengths = self._kernel.session, []
+        for index in range(count):
+            self._cool()
+            session.synchronize()
+            self._gate.shut()
+            start, end = self._sample()
+            self._gate.open()
+            if index == count // 2:
+                observed = self._observe(0.5)
+            session.synchronize()
+            lengths.append((end - start) / 1e3)
+        return lengths, observed
+
+    def _queued(self, count: int) -> tuple[list[float], MachineState]:
+        """One gate for all."""
         self._gate.shut()
-        first = self._event()
-        pairs = [self._sample() for _ in range(count)]
+        pairs = []
+        for _ in range(count):
+            self._cool()
+            pairs.append(self._sample())
         self._gate.open()
+        observed = self._observe(count / 2)
+        self._kernel.session.synchronize()
+        return [(end - start) / 1e3 for start, end in pairs], observed
+
+    def _observe(self, samples: float) -> MachineState:
+        """The machine's state, so many samples from now."""
         if self._sample_s is not None:
-            self._sleep(self._sample_s * count / 2)  # in the middle of the round clock and power are those of the load
-        observed = state(session.device)
-        session.synchronize()
-        last = pairs[-1][1]
-        self._busy_s = (last - first) / 1e3
-        self._sample_s = self._busy_s / count
-        return np.array([(end - start) / 1e3 / self._launches for start, end in pairs]), observed
+            self._sleep(samples * self._sample_s)
+        return state(self._kernel.session.device)
+
+    def _cool(self) -> None:
+        (self._batch or self._cooler).next()
 
     def _sample(self) -> tuple[Any, Any]:
-        timed = self._batch or self._kernel
-        (self._batch or self._cooler).next()
         start = self._event()
-        timed.launch()
+        (self._batch or self._kernel).launch()
         return start, self._event()
 
     def _event(self) -> Any:
