@@ -19,7 +19,7 @@ SPEED = (
     Column("time_high_s", REAL, "upper end of it"),
     Column("samples", WHOLE, "number of timing samples"),
     Column("rounds", WHOLE, "rounds that they were taken in"),
-    Column("launches_per_sample", WHOLE, "launches that a sample is the mean of: more than 1 for kernels under 10 µs"),
+    Column("launches_per_sample", WHOLE, "launches that a sample is the mean of: more than 1 for kernels under 200 µs"),
     Column("stop_reason", TEXT, "what ended the sampling"),
     Column("settled", FLAG, "mode steady: whether clock and temperature held before sampling"),
     Column("noise", REAL, "relative spread, 1.4826·MAD / median"),

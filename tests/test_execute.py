@@ -41,17 +41,24 @@ class Kernel:
     """Right results; poison and a check of its operands as on a device. ``launches`` counts."""
 
     def __init__(self) -> None:
-        self.launches, self.result, self.operand = 0, np.full(4, np.nan), "x"
+        self.launches, self.result, self.operand, self.outputs = 0, np.full(4, np.nan), "x", 0
 
     def launch(self) -> None:
         self.launches += 1
         self.result = RIGHT.copy()
 
     def output(self) -> Any:
+        self.outputs += 1
         return self.result.copy()
 
     def poison(self) -> None:
         self.result[:] = np.nan
+
+    def keep(self) -> None:
+        self.kept = self.result.copy()
+
+    def unchanged(self) -> bool:
+        return np.array_equal(self.result, self.kept)
 
     def altered_operand(self) -> str | None:
         return None if self.operand == "x" else "x"
@@ -72,6 +79,13 @@ class WrongLater(Kernel):
         super().launch()
         if self.launches > 1:
             self.result[3] = 7
+
+
+class NoRoom(Kernel):
+    """Has no room to keep a result, so every one is judged on the host."""
+
+    def unchanged(self) -> bool:
+        return False
 
 
 class Alters(Kernel):
@@ -118,6 +132,12 @@ def test_a_sound_kernel(run):
     assert 0 < outcome.measure_s < outcome.case_s
     assert outcome.energy_j is None
     assert outcome.bound is None
+
+
+def test_what_stayed_the_same_on_the_device_is_not_fetched_again(run):
+    kernels = Kernel(), NoRoom()
+    assert [run(kernel).status for kernel in kernels] == [Status.OK] * 2
+    assert [kernel.outputs for kernel in kernels] == [1, 3]
 
 
 @pytest.mark.parametrize(

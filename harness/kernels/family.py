@@ -54,6 +54,12 @@ class Guarded(Kernel, Protocol):
     def poison(self) -> None:
         """Fill all outputs with what is no valid result."""
 
+    def keep(self) -> None:
+        """Remember, on the device, what the last launch made."""
+
+    def unchanged(self) -> bool:
+        """Whether the last launch made, byte by byte, what is remembered. False where nothing is (there was no room)."""
+
     def altered_operand(self) -> str | None:
         """The name of an operand that no longer holds what was handed over; None where all do."""
 

@@ -99,14 +99,14 @@ def watch_of(monkeypatch):
 
 def test_samples_are_launches_alone(watch_of):
     """The flush before a launch is not in its time."""
-    device = Device(50e-6, flush_s=80e-6)
+    device = Device(500e-6, flush_s=80e-6)
     timing = time_rounds(*watch_of(device, min_time_s=0))
-    assert timing.samples.tolist() == pytest.approx([50e-6] * len(timing.samples))
+    assert timing.samples.tolist() == pytest.approx([500e-6] * len(timing.samples))
     assert (timing.launches_per_sample, timing.stop) == (1, StopReason.NOISE)
     assert device.log[-3:] == ["launch", "flush", "launch"]
 
 
-@pytest.mark.parametrize(("launch_s", "launches"), [(3e-6, 20), (9.9e-6, 20), (10.1e-6, 1)])
+@pytest.mark.parametrize(("launch_s", "launches"), [(3e-6, 20), (199e-6, 20), (201e-6, 1)])
 def test_short_kernels_are_timed_in_graphs(watch_of, launch_s, launches):
     timing = time_rounds(*watch_of(Device(launch_s), min_time_s=0))
     assert timing.launches_per_sample == launches
@@ -119,7 +119,7 @@ def test_a_kernel_whose_launches_cannot_be_captured_is_timed_alone(watch_of, mon
     assert (timing.launches_per_sample, timing.time_s) == (1, pytest.approx(3e-6))
 
 
-@pytest.mark.parametrize(("launch_s", "samples"), [(2e-3, 4), (20e-3, 1), (20e-6, 128)])
+@pytest.mark.parametrize(("launch_s", "samples"), [(2e-3, 4), (20e-3, 1), (201e-6, 49)])
 def test_a_round_is_ten_milliseconds_of_work_and_the_queue_is_bounded(watch_of, launch_s, samples):
     device = Device(launch_s)
     watch, _ = watch_of(device)

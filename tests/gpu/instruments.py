@@ -1,15 +1,18 @@
 """The same kernels timed by this harness, by NVBench (``cuda-bench``) and by ``triton.testing.do_bench``, in one process.
 
-``python tests/gpu/instruments.py`` prints the table. Like with like: all three launch the same kernel object on one set of
-operands, one launch a sample, after writing over the cache. The harness rests between rounds, so that clocks stay high;
-NVBench rejects samples of lower clocks and rests then; do_bench does neither. What the harness measures by its own choice
-(operands in turn, graphs for kernels under 10 µs) stands in a column of its own. ``python tests/gpu/instruments.py rests`` prints what rests between rounds do to clock and power.
+``python tests/gpu/instruments.py`` prints the table (``… instruments.py copy``: of kernels with that in their names). Like
+with like: all three launch the same kernel object on one set of operands, one launch a sample, after writing over the cache.
+The harness rests for three times what it ran, so that clocks stay high, and NVBench is made to do so too (the launch that it
+asks for waits on the host, which it does not time); do_bench does not rest. What the harness measures by its own choice
+(operands in turn, graphs for kernels under 200 µs) stands in a column of its own. ``python tests/gpu/instruments.py rests``
+prints what rests between rounds do to clock and power.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +33,7 @@ from harness.timing import Measure, Timing, time_rounds
 from harness.timing.summary import median_of
 
 MEASURE = Measure(min_time_s=0.2, max_time_s=1.0)
-_FULL_CLOCK = 0.95
-"""NVBench takes samples at this share of the highest clock, or above."""
-_TIMEOUT_S = 5.0
+_TIMEOUT_S, _LEAST_S = 5.0, 0.2  # of NVBench, a kernel
 
 
 @dataclass(frozen=True)
@@ -102,37 +103,43 @@ class _Flushed(Hot):
         self._flush.write()
 
 
-def compare(device: Device) -> Iterator[Line]:
-    """A line a kernel."""
-    made = dict(kernels(device))
-    theirs = nvbench_medians(made)
+def compare(device: Device, words: str = "") -> Iterator[Line]:
+    """A line a kernel whose name has ``words`` in it."""
+    made = {name: kernel for name, kernel in kernels(device) if words in name}
+    own = {name: time_rounds(Alike(kernel, MEASURE), MEASURE).time_s for name, kernel in made.items()}
+    theirs = nvbench_medians(made, own)
     for name, kernel in made.items():
-        own = time_rounds(Alike(kernel, MEASURE), MEASURE)
         batched = time_rounds(CudaStopwatch(kernel, MEASURE), MEASURE)
         launches = batched.launches_per_sample
-        yield Line(name, own.time_s, batched.time_s, launches, theirs.get(name), triton_median(kernel))
+        yield Line(name, own[name], batched.time_s, launches, theirs.get(name), triton_median(kernel))
 
 
-def nvbench_medians(made: dict[str, CudaKernel]) -> dict[str, float]:
-    """NVBench's cold medians by name, none where it is not installed. It runs once a process."""
+def nvbench_medians(made: dict[str, CudaKernel], times_s: dict[str, float]) -> dict[str, float]:
+    """NVBench's cold medians by name, none where it is not installed. It runs once a process. ``times_s``: how long a launch
+    of each takes, of which each rests thrice."""
     try:
         from cuda import bench
         from cuda.bench.results import BenchmarkResult
     except ImportError:
         return {}
 
-    def benchmark(kernel: CudaKernel) -> Callable[[Any], None]:
+    def benchmark(kernel: CudaKernel, rest_s: float) -> Callable[[Any], None]:
+        def rested(_: Any) -> None:
+            time.sleep(rest_s)
+            kernel.launch()
+
         def measured(state: Any) -> None:
             state.set_stream(kernel.session.stream)
-            state.set_throttle_threshold(_FULL_CLOCK)
+            state.set_throttle_threshold(0.0)
             state.set_timeout(_TIMEOUT_S)
-            state.exec(lambda launch: kernel.launch())
+            state.exec(rested)
 
         return measured
 
     for name, kernel in made.items():
         kernel.select(0)
-        bench.register(benchmark(kernel)).set_name(name)
+        one = bench.register(benchmark(kernel, CudaStopwatch.rest_ratio * times_s[name])).set_name(name)
+        one.set_criterion_param_float64("min-time", _LEAST_S)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "r.json"
         bench.run_all_benchmarks(["nvbench", "--jsonbin", str(path), "--devices", "0", "--quiet"])
@@ -156,7 +163,7 @@ def row(line: Line) -> str:
     """The line as a row of a Markdown table, ratios to this harness."""
 
     def over(other: float | None) -> str:
-        return "–" if other is None else f"{other * 1e6:.2f} | {line.own_s / other - 1:+.1%}"
+        return "– | –" if other is None else f"{other * 1e6:.2f} | {line.own_s / other - 1:+.1%}"
 
     own = f"{line.own_s * 1e6:.2f} | {line.batched_s * 1e6:.2f} ({line.launches_per_sample})"
     return f"| {line.name} | {own} | {over(line.nvbench_s)} | {over(line.triton_s)} |"
@@ -191,5 +198,5 @@ if __name__ == "__main__":
         "| kernel | harness µs | as it chooses (launches a sample) | NVBench µs | harness over it | do_bench µs | harness over it |"
     )
     print("|---|--:|--:|--:|--:|--:|--:|")
-    for each in compare(devices()[0]):
+    for each in compare(devices()[0], *sys.argv[1:2]):
         print(row(each), flush=True)

@@ -145,6 +145,12 @@ class Guarded(Good):
     def poison(self) -> None:
         self.codes.view(np.uint8)[...] = 0xA5
 
+    def keep(self) -> None:
+        self.kept = self.codes.copy()
+
+    def unchanged(self) -> bool:
+        return np.array_equal(self.codes, self.kept)
+
     def altered_operand(self) -> str | None:
         return None if np.array_equal(self.x, self.problem.finite) else "x"
 

@@ -1,4 +1,4 @@
-"""Launches in a CUDA graph, for kernels too short to be timed one by one: events resolve about half a microsecond."""
+"""Launches in a CUDA graph, for kernels so short that what comes between an event and a launch counts."""
 
 from __future__ import annotations
 

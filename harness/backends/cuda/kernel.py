@@ -39,6 +39,7 @@ class CudaKernel(ABC):
         self._outputs = dict(outputs)
         self._current = 0
         self._given = dict(inputs)
+        self._kept: Arrays = {}
         self._inputs = {name: _on_device(array) for name, array in inputs.items()}
         self._sets: list[Arrays] = [{**self._inputs, **self._poisoned_outputs()}]
 
@@ -81,15 +82,28 @@ class CudaKernel(ABC):
             for name in self._outputs:
                 _fill(arrays[name])
 
+    def keep(self) -> None:
+        """Remember what the last launch made: comparing it there moves nothing to the host."""
+        import cupy
+
+        arrays = self._sets[self._current]
+        try:
+            self._kept = {name: arrays[name].copy() for name in self._outputs}
+        except cupy.cuda.memory.OutOfMemoryError:
+            self._kept = {}
+
+    def unchanged(self) -> bool:
+        """Whether the last launch made, byte by byte, what is remembered. False where nothing is (there was no room)."""
+        self.session.synchronize()
+        arrays = self._sets[self._current]
+        return bool(self._kept) and all(_same_bytes(arrays[name], kept) for name, kept in self._kept.items())
+
     def altered_operand(self) -> str | None:
         """An operand of the selected set that is no longer what was handed over; None where all are. Operands are read
         only: a launch that changes them is timed on others than were checked."""
-        import cupy
-
         self.session.synchronize()
         for name, given in self._given.items():
-            fresh, used = _on_device(given), self._sets[self._current][name]
-            if not bool(cupy.array_equal(fresh.reshape(-1).view(np.uint8), used.reshape(-1).view(np.uint8))):
+            if not _same_bytes(_on_device(given), self._sets[self._current][name]):
                 return name
         return None
 
@@ -101,6 +115,12 @@ class CudaKernel(ABC):
             made[name] = cupy.empty(output.shape, dtype=output.dtype)
             _fill(made[name])
         return made
+
+
+def _same_bytes(one: Any, other: Any) -> bool:
+    import cupy
+
+    return bool(cupy.array_equal(*(each.reshape(-1).view(np.uint8) for each in (one, other))))
 
 
 def _fill(array: Any) -> None:
