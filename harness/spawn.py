@@ -14,6 +14,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
+_KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+"""glibc's: large arrays are not mapped anew each time. A worker makes and drops them case after case, and to have every page
+of each given by the system again took half of the time that operands take to prepare (on a virtual machine, more)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spawned:
@@ -45,7 +49,7 @@ def spawn() -> Spawned:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_paths())},
+            env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": os.pathsep.join(_import_paths())},
         )
     return Spawned(process, ours, output)
 

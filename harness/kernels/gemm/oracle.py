@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -75,6 +75,8 @@ class GemmProblem:
     weight_sqnr_db: float | None
     activation_sqnr_db: float | None
     product: MatrixProduct = host_product
+    _rounded: dict[str, Float64] = field(default_factory=dict, init=False)
+    """Type → the product of operands in that type, made when it is first asked for."""
 
     @property
     def m(self) -> int:
@@ -90,7 +92,16 @@ class GemmProblem:
 
     def expected_of(self, operands: str) -> Float64:
         """Product on ``rows`` of the operands as a kernel takes them: what is not quantized rounded to that type."""
-        return self.expected if operands == "f32" else self._rounded[operands]
+        if operands == "f32":
+            return self.expected
+        if operands not in self._rounded:
+            kind = value_type(operands)
+            activation, weight = (
+                Prepared(kind.round(each.values), None) if each.quantized is None else each
+                for each in (self.activation, self.weight)
+            )
+            self._rounded[operands] = quantized_product(activation, weight, self.rows, self.product)
+        return self._rounded[operands]
 
     def checked(self, values: NDArray[Any]) -> NDArray[Any]:
         """The ``rows`` of an array with a row for each of the output's."""
@@ -113,30 +124,9 @@ class GemmProblem:
         return of_sums
 
     @functools.cached_property
-    def _rounded(self) -> _RoundedProducts:
-        return _RoundedProducts(self)
-
-    @functools.cached_property
     def _magnitude(self) -> Float64:
         """|x̂|·|ŵ|ᵀ on ``rows``. Another product: made once, though outputs are judged before and after timing."""
         return self.product(np.abs(_real_values(self.activation, self.rows)), np.abs(_real_values(self.weight)))
-
-
-class _RoundedProducts(dict[str, Float64]):
-    """Type → the product of operands in that type, made when it is first asked for."""
-
-    def __init__(self, problem: GemmProblem) -> None:
-        super().__init__()
-        self._problem = problem
-
-    def __missing__(self, name: str) -> Float64:
-        problem, kind = self._problem, value_type(name)
-        activation, weight = (
-            Prepared(kind.round(each.values), None) if each.quantized is None else each
-            for each in (problem.activation, problem.weight)
-        )
-        self[name] = made = quantized_product(activation, weight, problem.rows, problem.product)
-        return made
 
 
 class Gemm:
