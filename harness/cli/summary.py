@@ -28,11 +28,11 @@ def show_summary(result: RunResult, console: Console) -> None:
     """Print the tables of a finished (or interrupted) run."""
     rows = result.rows
     schemes = _schemes(rows)
-    if len(schemes):
+    if schemes["sqnr_db"].notna().any():
         _show(console, "Best schemes by SQNR", schemes.sort_values("sqnr_db", ascending=False))
-        timed = schemes[(schemes["kernel"] != "reference") & schemes["speedup"].notna()]
-        if len(timed):
-            _show(console, "Best schemes by speed", timed.sort_values("speedup", ascending=False))
+    timed = schemes[(schemes["kernel"] != "reference") & schemes["speedup"].notna()]
+    if len(timed):
+        _show(console, "Best schemes by speed", timed.sort_values("speedup", ascending=False))
     console.print(_counts_line(rows))
     for line in [*skip_lines(rows), *machine_lines(rows)]:
         console.print(line, markup=False)

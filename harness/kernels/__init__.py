@@ -11,13 +11,14 @@ import importlib
 import os
 
 from harness.errors import DataError, did_you_mean
-from harness.kernels import calibration, dequantize, fake_quantize, gemm, quantize, statistics
+from harness.kernels import calibration, dequantize, fake_quantize, fake_quantize_backward, gemm, quantize, statistics
 from harness.kernels.spec import KernelSpec
 
 KERNELS: tuple[KernelSpec, ...] = (
     *quantize.KERNELS,
     *dequantize.KERNELS,
     *fake_quantize.KERNELS,
+    *fake_quantize_backward.KERNELS,
     *statistics.KERNELS,
     *calibration.KERNELS,
     *gemm.KERNELS,

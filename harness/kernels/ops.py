@@ -47,8 +47,8 @@ def _product(extents: Extents) -> Mapping[str, Extents]:
     return {"weight": (n, k), "activation": (m, k)}
 
 
-def _one_tensor(name: str, doc: str) -> Op:
-    return Op(name, ("tensor",), _tensor, f"harness.kernels.{name}.oracle:FAMILY", doc)
+def _one_tensor(name: str, doc: str, family: str | None = None) -> Op:
+    return Op(name, ("tensor",), _tensor, f"harness.kernels.{family or f'{name}.oracle:FAMILY'}", doc)
 
 
 OPS: dict[str, Op] = {
@@ -57,6 +57,16 @@ OPS: dict[str, Op] = {
         _one_tensor("quantize", "values → codes"),
         _one_tensor("dequantize", "codes → values"),
         _one_tensor("fake_quantize", "values → values that codes can stand for"),
+        _one_tensor(
+            "ste_backward",
+            "gradients through fake_quantize, straight through, with those of scales and zero points",
+            "fake_quantize_backward.oracle:STE",
+        ),
+        _one_tensor(
+            "lsq_backward",
+            "gradients through fake_quantize by learned step size quantization (LSQ)",
+            "fake_quantize_backward.oracle:LSQ",
+        ),
         _one_tensor("statistics", "error statistics of a quantized tensor"),
         _one_tensor("calibration", "values → scales and zero points"),
         Op(

@@ -1,0 +1,47 @@
+"""Kernels that differentiate fake_quantize."""
+
+from harness.device import Device
+from harness.kernels.common.supports import quantized, static
+from harness.kernels.spec import KernelSpec, Request
+
+
+def learned(request: Request, device: Device) -> str | None:
+    """What has scales that can be learned: integer formats with a static range and f32 scales."""
+    scheme, missing = quantized(request, "tensor")
+    if missing is None and not scheme.element.is_integer:
+        return f"differentiates integer formats only, not {scheme.format}"
+    if missing is None and scheme.scale_format != "f32":
+        return f"learns scales of f32, not {scheme.scale_format}"
+    return missing or static(scheme, "tensor")
+
+
+def learned_symmetric(request: Request, device: Device) -> str | None:
+    """LSQ has no zero points."""
+    scheme, missing = quantized(request, "tensor")
+    if missing is None and not scheme.symmetric:
+        return "learns scales of symmetric schemes only"
+    return learned(request, device)
+
+
+KERNELS = (
+    KernelSpec(
+        "reference",
+        "ste_backward",
+        None,
+        "reference",
+        "harness.kernels.fake_quantize_backward.oracle:REFERENCE",
+        "the NumPy oracle run as a kernel",
+        supports=learned,
+        max_samples=3,
+    ),
+    KernelSpec(
+        "reference",
+        "lsq_backward",
+        None,
+        "reference",
+        "harness.kernels.fake_quantize_backward.oracle:REFERENCE",
+        "the NumPy oracle run as a kernel",
+        supports=learned_symmetric,
+        max_samples=3,
+    ),
+)
