@@ -19,10 +19,10 @@ class Backend:
 
     The others are ``module:attribute``, imported where they are needed, empty where there is no such thing: ``timer`` times
     a kernel, ``stopwatch`` makes what it is timed with; ``warm_up`` reaches for a device before a worker's first case;
-    ``prepare`` takes cases and makes ahead of a run what can be made without a device; ``product`` multiplies float64 matrices on the device, for references; ``usable`` says whether a
-    device still answers after a case has failed; ``peaks`` measures (once a device and driver) what kernels are held
-    against; ``floor`` is the least time that the data sheet allows; ``energy`` measures the energy of a launch; ``mark``
-    names a range on a profiler's timeline.
+    ``prepare`` takes cases and makes ahead of a run what can be made without a device; ``product`` multiplies float64
+    matrices on the device, for references; ``usable`` says whether a device still answers after a case has failed;
+    ``peaks`` measures (once a device and driver) what kernels are held against; ``floor`` is the least time that the data
+    sheet allows; ``energy`` measures the energy of a launch; ``mark`` names a range on a profiler's timeline.
     """
 
     name: str

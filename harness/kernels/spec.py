@@ -71,6 +71,18 @@ class KernelSpec:
         return load_attribute(self.entry)
 
 
+def reference_spec(
+    op: str,
+    *,
+    family: str | None = None,
+    supports: Supports = supports_all,
+    doc: str = "the NumPy oracle run as a kernel",
+) -> KernelSpec:
+    """The row of an op's oracle run as a kernel; ``family`` is its folder where that is not named like the op."""
+    entry = f"harness.kernels.{family or op}.oracle:REFERENCE"
+    return KernelSpec("reference", op, None, "reference", entry, doc, supports=supports, max_samples=3)
+
+
 def load_attribute(entry: str) -> Any:
     """Import ``module:attribute``."""
     module, _, attribute = entry.partition(":")

@@ -96,7 +96,7 @@ def lsq_derivatives(x: NDArray[Any], scheme: OperandScheme, tiling: Tiling, para
     quotient, _ = _quotient(x, tiling, params)
     below, above = quotient <= low, quotient >= high
     inside = ~(below | above)
-    sharing = np.maximum(_block_sums(tiling, np.ones(quotient.shape)), 1)
+    (sharing,) = tiling.map_blocks(quotient, lambda rows: (np.full(len(rows), rows.shape[1]),), (1.0,))
     by_scale = _by_scale(quotient, inside, below, np.float32(low), np.float32(high))
     return Derivatives(tiling, inside, by_scale, None, 1 / np.sqrt(sharing * high))
 

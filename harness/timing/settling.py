@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 
-from harness.timing.stopwatch import MachineState
+import numpy as np
+
+from harness.timing.stopwatch import MachineState, Stopwatch
 
 _SPAN_S = 1.0
 _CLOCK, _TEMPERATURE_C, _TIME = 0.01, 1.0, 0.005
+
+
+def settle(stopwatch: Stopwatch, deadline: float, most: int) -> bool:
+    """Take rounds of at most ``most`` samples until the machine has settled, or until ``deadline`` (of the stopwatch's
+    clock); whether it has."""
+    settling = Settling()
+    while stopwatch.clock() < deadline and not settling.settled:
+        made = stopwatch.round(most)
+        settling.add(stopwatch.clock(), float(np.median(made.samples)), made.state)
+    return settling.settled
 
 
 class Settling:

@@ -15,7 +15,7 @@ from harness.cores import CORES, kept_to_first_core
 from harness.kernels.family import Kernel
 from harness.numerics.parallel import in_parts
 from harness.timing import MachineState, Measure, Round, Timing, time_rounds
-from harness.timing.settling import Settling
+from harness.timing.settling import settle
 
 _WARM_UP_RUNS = 2
 _ROUND_S = 0.02
@@ -50,13 +50,7 @@ class CpuStopwatch:
                 self._kernel.launch()
             if self.clock() > deadline:
                 return False if steady else None
-        if not steady:
-            return None
-        settling = Settling()
-        while self.clock() < deadline and not settling.settled:
-            made = self.round(_MOST_IN_ROUND)
-            settling.add(self.clock(), float(np.median(made.samples)), made.state)
-        return settling.settled
+        return settle(self, deadline, _MOST_IN_ROUND) if steady else None
 
     def round(self, most: int) -> Round:
         """As many samples as fit 20 ms, evictions included."""

@@ -20,7 +20,7 @@ from harness.backends.cuda.cooling import Cold, Hot
 from harness.backends.cuda.gate import Gate
 from harness.backends.cuda.nvml import state
 from harness.timing import MachineState, Measure, Round
-from harness.timing.settling import Settling
+from harness.timing.settling import settle
 
 if TYPE_CHECKING:
     from harness.backends.cuda.kernel import CudaKernel
@@ -74,13 +74,7 @@ class CudaStopwatch:
         launch_s = float(np.median(self.round(_TRIAL_SAMPLES).samples))
         if launch_s < self.short_s:  # whatever the deadline: a process's first query of its state takes long
             self._batch = batch_of(self._kernel, launch_s, cold=self._cold)
-        if not steady:
-            return None
-        settling = Settling()
-        while self.clock() < deadline and not settling.settled:
-            made = self.round(_MOST_SAMPLES)
-            settling.add(self.clock(), float(np.median(made.samples)), made.state)
-        return settling.settled
+        return settle(self, deadline, _MOST_SAMPLES) if steady else None
 
     def round(self, most: int) -> Round:
         fits = _TRIAL_SAMPLES if self._sample_s is None else max(1, int(_ROUND_S / self._sample_s))

@@ -1,15 +1,5 @@
 """Kernels that find scales and zero points."""
 
-from harness.kernels.spec import KernelSpec
+from harness.kernels.spec import reference_spec
 
-KERNELS = (
-    KernelSpec(
-        "reference",
-        "calibration",
-        None,
-        "reference",
-        "harness.kernels.calibration.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        max_samples=3,
-    ),
-)
+KERNELS = (reference_spec("calibration"),)

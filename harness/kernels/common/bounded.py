@@ -13,6 +13,8 @@ from harness.numerics.parallel import in_parts
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+F32_ROUNDING = 2.0**-24
+"""Largest relative error of one rounding to f32."""
 
 
 @dataclass(frozen=True)

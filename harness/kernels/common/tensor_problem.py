@@ -63,7 +63,7 @@ def judge_codes(problem: TensorProblem, codes: NDArray[Any]) -> Verdict:
     expected = problem.quantized.codes
     if codes.shape != expected.shape:
         return Verdict(f"output has shape {codes.shape}, expected {expected.shape}")
-    wrong = _where_wrong(problem, codes.view(np.uint8) != expected.view(np.uint8))
+    wrong = _where_wrong(codes.view(np.uint8) != expected.view(np.uint8), problem.quantized.invalid)
     if wrong is None:
         return Verdict(mismatches=0)
     told = f"codes differ, the first at {wrong.first}: {codes[wrong.first]} for {expected[wrong.first]}"
@@ -76,15 +76,21 @@ def dequantized(problem: TensorProblem, quantized: Quantized | None = None) -> N
 
 
 def judge_values(problem: TensorProblem, values: NDArray[np.float32]) -> Verdict:
-    """Every dequantized value bit for bit ``dequantized`` (-0 equals 0)."""
-    expected = dequantized(problem)
-    if values.shape != expected.shape:
-        return Verdict(f"output has shape {values.shape}, expected {expected.shape}")
-    wrong = _where_wrong(problem, values != expected)
+    """Every dequantized value bit for bit ``dequantized`` (-0 equals 0; positions of NaN and Inf aside)."""
+    return judge_equal(values, dequantized(problem), "values", aside=problem.quantized.invalid)
+
+
+def judge_equal(
+    found: NDArray[Any], expected: NDArray[Any], noun: str, *, aside: NDArray[np.bool_] | None = None
+) -> Verdict:
+    """Every element equal, but for positions that are set ``aside``; ``noun`` says what they are."""
+    if found.shape != expected.shape:
+        return Verdict(f"output has shape {found.shape}, expected {expected.shape}")
+    wrong = _where_wrong(found != expected, aside)
     if wrong is None:
         return Verdict()
-    told = f"values differ, the first at {wrong.first}: {values[wrong.first]!r} for {expected[wrong.first]!r}"
-    return Verdict(f"{wrong.count} of {values.size} {told}")
+    told = f"{noun} differ, the first at {wrong.first}: {found[wrong.first]!r} for {expected[wrong.first]!r}"
+    return Verdict(f"{wrong.count} of {found.size} {told}")
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,10 @@ class _Wrong:
     first: tuple[int, ...]
 
 
-def _where_wrong(problem: TensorProblem, differs: NDArray[np.bool_]) -> _Wrong | None:
-    """How many positions differ and the first of them, those of NaN and Inf aside; None where none does."""
-    if problem.quantized.invalid is not None:
-        differs = differs & ~problem.quantized.invalid
+def _where_wrong(differs: NDArray[np.bool_], aside: NDArray[np.bool_] | None) -> _Wrong | None:
+    """How many positions differ and the first of them, those set ``aside`` left out; None where none does."""
+    if aside is not None:
+        differs = differs & ~aside
     count = int(np.count_nonzero(differs))
     return _Wrong(count, tuple(int(index) for index in np.argwhere(differs)[0])) if count else None
 
@@ -106,8 +112,12 @@ def tensor_accuracy(problem: TensorProblem, approximate: NDArray[np.float32]) ->
     quantized = problem.quantized
     tiling = None if quantized.scheme.blocks.kind == "per_tensor" else quantized.tiling
     comparison = Comparison(problem.values, approximate, saturated(problem.values, quantized), tiling)
+    return {**evaluate(comparison), **tensor_facts(problem)}
+
+
+def tensor_facts(problem: TensorProblem) -> Metrics:
+    """What records say of the tensor, whatever is made of it."""
     return {
-        **evaluate(comparison),
         "nan_count": int(np.count_nonzero(np.isnan(problem.values))),
         "inf_count": int(np.count_nonzero(np.isinf(problem.values))),
         "bits_per_element": problem.bits_per_element,

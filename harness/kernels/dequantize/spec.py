@@ -2,7 +2,7 @@
 
 from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.quantize.spec import onnx_linear
-from harness.kernels.spec import KernelSpec
+from harness.kernels.spec import KernelSpec, reference_spec
 
 SOURCE = "dequantize/dequantize.cu"
 
@@ -24,13 +24,5 @@ KERNELS = (
         reads_codes=True,
         max_registers=48,
     ),
-    KernelSpec(
-        "reference",
-        "dequantize",
-        None,
-        "reference",
-        "harness.kernels.dequantize.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        max_samples=3,
-    ),
+    reference_spec("dequantize"),
 )

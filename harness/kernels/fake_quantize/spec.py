@@ -1,7 +1,7 @@
 """Kernels that quantize and dequantize in one go."""
 
 from harness.kernels.quantize.spec import onnx_linear
-from harness.kernels.spec import KernelSpec
+from harness.kernels.spec import KernelSpec, reference_spec
 
 KERNELS = (
     KernelSpec(
@@ -13,13 +13,5 @@ KERNELS = (
         "onnxruntime QuantizeLinear and DequantizeLinear in one graph",
         supports=onnx_linear,
     ),
-    KernelSpec(
-        "reference",
-        "fake_quantize",
-        None,
-        "reference",
-        "harness.kernels.fake_quantize.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        max_samples=3,
-    ),
+    reference_spec("fake_quantize"),
 )

@@ -2,7 +2,7 @@
 
 from harness.device import Device
 from harness.kernels.common.supports import quantized, static
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.spec import Request, reference_spec
 
 
 def learned(request: Request, device: Device) -> str | None:
@@ -24,24 +24,6 @@ def learned_symmetric(request: Request, device: Device) -> str | None:
 
 
 KERNELS = (
-    KernelSpec(
-        "reference",
-        "ste_backward",
-        None,
-        "reference",
-        "harness.kernels.fake_quantize_backward.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        supports=learned,
-        max_samples=3,
-    ),
-    KernelSpec(
-        "reference",
-        "lsq_backward",
-        None,
-        "reference",
-        "harness.kernels.fake_quantize_backward.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        supports=learned_symmetric,
-        max_samples=3,
-    ),
+    reference_spec("ste_backward", family="fake_quantize_backward", supports=learned),
+    reference_spec("lsq_backward", family="fake_quantize_backward", supports=learned_symmetric),
 )

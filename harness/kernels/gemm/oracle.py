@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.kernels.common.bounded import fit
+from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
 from harness.kernels.tensors import MatrixProduct, Prepared, host_product
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from harness.kernels.tensors import Tensors
 
 Float64 = NDArray[np.float64]
-F32_ROUNDING = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from harness.kernels.common.supports import (
     static,
     unquantized,
 )
-from harness.kernels.spec import KernelSpec, Request, Supports
+from harness.kernels.spec import KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
@@ -155,15 +155,7 @@ KERNELS = (
         "onnxruntime MatMulNBits: 4- or 8-bit weights in blocks, f32 activations",
         supports=_matmul_nbits,
     ),
-    KernelSpec(
-        "reference",
-        "gemm",
-        None,
-        "reference",
-        "harness.kernels.gemm.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel (float64 product of dequantized operands)",
-        max_samples=3,
-    ),
+    reference_spec("gemm", doc="the NumPy oracle run as a kernel (float64 product of dequantized operands)"),
     _cublas("cublas_f16", "CublasF16", "f16", "cuBLAS product in f16, sums in f32"),
     _cublas("cublas_f32", "CublasF32", "f32", "cuBLAS product in f32"),
     _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "dp4a", "int8 dot products of four, DP4A"),

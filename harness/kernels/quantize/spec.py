@@ -3,7 +3,7 @@
 from harness.device import Device
 from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.common.supports import format_in, full_range, onnx_grid, quantized, static
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.spec import KernelSpec, Request, reference_spec
 
 SOURCE = "quantize/quantize.cu"
 
@@ -66,13 +66,5 @@ KERNELS = (
         reads_codes=False,
         max_registers=48,
     ),
-    KernelSpec(
-        "reference",
-        "quantize",
-        None,
-        "reference",
-        "harness.kernels.quantize.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        max_samples=3,
-    ),
+    reference_spec("quantize"),
 )

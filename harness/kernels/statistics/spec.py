@@ -1,7 +1,7 @@
 """Kernels that measure the error of a quantized tensor."""
 
 from harness.kernels.common.affine_program import affine_spec
-from harness.kernels.spec import KernelSpec
+from harness.kernels.spec import reference_spec
 
 SOURCE = "statistics/statistics.cu"
 
@@ -15,13 +15,5 @@ KERNELS = (
         max_registers=64,
         max_stack_bytes=8,  # NVRTC 13.5 for sm_100a keeps one register there, outside the loop's body (NOTES.md)
     ),
-    KernelSpec(
-        "reference",
-        "statistics",
-        None,
-        "reference",
-        "harness.kernels.statistics.oracle:REFERENCE",
-        "the NumPy oracle run as a kernel",
-        max_samples=3,
-    ),
+    reference_spec("statistics"),
 )
