@@ -22,6 +22,7 @@ from harness.environment import environment_of
 from harness.errors import DeviceError, HarnessError, did_you_mean
 from harness.execute import source_digest
 from harness.kernels import KERNELS
+from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec
 from harness.kernels.specialisation import SOURCE_ROOT
 from harness.options import RunOptions
@@ -70,14 +71,15 @@ def cuda_kernels(names: Sequence[str] = ()) -> tuple[KernelSpec, ...]:
 
 
 def conformance_suite(op: str) -> Path:
-    """The suite of an op's conformance cases."""
-    return SOURCE_ROOT / op / "conformance.yaml"
+    """The suite of an op's conformance cases, in the folder of its family; by its name where the family has several ops."""
+    folder = SOURCE_ROOT / OPS[op].family.partition(":")[0].split(".")[-2]
+    return folder / ("conformance.yaml" if folder.name == op else f"{op}.conformance.yaml")
 
 
 def verify(device_name: str, names: Sequence[str] = (), watcher: Watcher | None = None) -> tuple[Evidence, ...]:
     """Run the conformance cases of the CUDA kernels, or of those named, on a device of this machine.
 
-    Raises DeviceError where there is no CUDA device.
+    Raises DeviceError where there is no CUDA device, KeyboardInterrupt where a run was interrupted.
     """
     device = find_device("cuda" if device_name == "auto" else device_name)
     if device.backend != "cuda":
@@ -88,8 +90,10 @@ def verify(device_name: str, names: Sequence[str] = (), watcher: Watcher | None 
         for op in dict.fromkeys(spec.op for spec in specs):
             chosen = {spec.name: spec for spec in specs if spec.op == op}
             options = RunOptions(device.name, tuple(f"kernel={name}" for name in chosen), out=Path(folder))
-            rows = run_suite(conformance_suite(op), options, watcher).rows
-            found += [evidence_of(spec, rows, device) for spec in chosen.values()]
+            made = run_suite(conformance_suite(op), options, watcher)
+            if not made.complete:
+                raise KeyboardInterrupt  # a part of the cases is no evidence
+            found += [evidence_of(spec, made.rows, device) for spec in chosen.values()]
     return tuple(found)
 
 

@@ -1,6 +1,6 @@
 """Times variants of the CUDA kernels, to choose the constants that NOTES.md of the families explain.
 
-``python -m harness.kernels.sweep quantize`` (or dequantize, statistics, gemm) on a machine with a CUDA device. Every variant
+``python -m harness.kernels.sweep quantize`` (or dequantize, fake_quantize, statistics, gemm) on a machine with a CUDA device. Every variant
 must conform before it is timed; all of them see the same operands, on cold caches.
 """
 
@@ -29,6 +29,7 @@ _MEASURE = Measure(min_samples=50, max_time_s=0.5)
 _AFFINE = {
     "quantize": "harness.kernels.quantize.cuda:QuantizeAffine",
     "dequantize": "harness.kernels.dequantize.cuda:DequantizeAffine",
+    "fake_quantize": "harness.kernels.fake_quantize.cuda:FakeQuantizeAffine",
 }
 Variant = tuple[str, Any]
 
@@ -40,7 +41,7 @@ def _case(op: str, shape: Mapping[str, Any], device: Device, kernel: str, **axes
 
 def affine_variants(op: str, problem: Any, device: Device) -> Iterator[Variant]:
     """Widths and unrollings."""
-    kind, chosen = load_attribute(_AFFINE[op]), program_of(problem)
+    kind, chosen = load_attribute(_AFFINE[op]), program_of(problem, writes_codes=op == "quantize")
     for width in (4, 8, 16):
         for unroll in (1, 2, 4, 8):
             program = replace(chosen, width=width, unroll=unroll)
@@ -115,7 +116,7 @@ def main() -> None:
     device = find_device("auto")
     if device.backend != "cuda":
         raise DeviceError(f"sweep: needs a CUDA device (got {device.name}); see `harness doctor`")
-    for op in sys.argv[1:] or ("quantize", "dequantize", "statistics", "gemm"):
+    for op in sys.argv[1:] or ("quantize", "dequantize", "fake_quantize", "statistics", "gemm"):
         sweep(op, device)
 
 

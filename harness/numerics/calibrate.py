@@ -124,9 +124,9 @@ def _asymmetric(x: Float32, scheme: OperandScheme, tiling: Tiling) -> QuantParam
     qmin, qmax = scheme.element.limits(scheme.narrow_range)
     low, high = _ranges(x, scheme, tiling)
     with np.errstate(over="ignore"):
-        width = high - low
+        width: Float32 | NDArray[np.float64] = high - low
     if not np.isfinite(width).all():  # the difference of two large f32 may not fit one, their scale does
-        width = high.astype(np.float64) - low
+        width = np.where(np.isfinite(width), width, high.astype(np.float64) - low)
     scales = affine_scales(width, qmax - qmin, scheme.element, scheme.scales)
     zero_point = np.clip(np.rint(qmin - low / scales.scale), qmin, qmax).astype(np.int32)
     if scheme.calibrator.kind == "mse":

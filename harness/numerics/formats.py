@@ -41,6 +41,8 @@ class ElementFormat:
     doc: str
     sign_bit: int = field(default=0)
     """Of sign-magnitude formats the mask of the sign bit, else 0."""
+    exponent_bits: int = field(default=0)
+    """Of float formats, else 0; the bits that are neither these nor the sign are the mantissa's."""
 
     @property
     def largest(self) -> float:
@@ -194,7 +196,7 @@ def _minifloat(name: str, exponent_bits: int, mantissa_bits: int, specials: str,
     sign = 1 << exponent_bits + mantissa_bits
     codes = np.concatenate([(magnitudes[:0:-1] | sign), magnitudes]).astype(np.uint8)
     both = np.concatenate([-values[:0:-1], values])
-    return ElementFormat(name, 1 + exponent_bits + mantissa_bits, "float", codes, both, doc, sign_bit=sign)
+    return ElementFormat(name, 1 + exponent_bits + mantissa_bits, "float", codes, both, doc, sign, exponent_bits)
 
 
 NF4_VALUES = (

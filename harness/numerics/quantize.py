@@ -123,7 +123,7 @@ def saturated(x: NDArray[Any], quantized: Quantized) -> NDArray[np.bool_]:
     x = np.asarray(x, dtype=np.float32)
     shape, x = x.shape, _with_axis(x)
     scale, zero_point = _expanded(quantized.params, quantized.tiling)
-    lowest, highest = _outermost(quantized.scheme)
+    lowest, highest = outermost(quantized.scheme)
     outside = np.empty(x.shape, dtype=np.bool_)
 
     def fill(part: tuple[slice, ...]) -> None:
@@ -138,8 +138,8 @@ def saturated(x: NDArray[Any], quantized: Quantized) -> NDArray[np.bool_]:
     return outside if quantized.invalid is None else outside & ~quantized.invalid
 
 
-def _outermost(scheme: OperandScheme) -> tuple[float, float]:
-    """What lies half a code beyond the range, in units of the scale."""
+def outermost(scheme: OperandScheme) -> tuple[float, float]:
+    """(lowest, highest): half a code beyond the range, in units of the scale. What lies outside is saturated."""
     element = scheme.element
     if element.is_integer:
         low, high = element.limits(scheme.narrow_range)

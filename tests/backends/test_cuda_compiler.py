@@ -129,7 +129,17 @@ def test_files_of_the_current_folder_do_not_take_the_package_s_place(tmp_path, m
     (tmp_path / "quantize" / "common").mkdir(parents=True)
     (tmp_path / "quantize" / "common" / "values.cuh").write_text("#error the wrong file\n")
     monkeypatch.chdir(tmp_path)
-    macros = {"VALUE": 0, "LAYOUT": 0, "ASYMMETRIC": 0, "BITS": 8, "WIDTH": 4, "UNROLL": 4, "THREADS": 256}
+    macros = {
+        "VALUE": 0,
+        "LAYOUT": 0,
+        "ASYMMETRIC": 0,
+        "ELEMENT": 0,
+        "BITS": 8,
+        "SCALE": 0,
+        "WIDTH": 4,
+        "UNROLL": 4,
+        "THREADS": 256,
+    }
     compile_cubin(Specialisation.of("quantize/quantize.cu", **macros), SM)
 
 

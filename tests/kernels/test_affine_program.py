@@ -5,20 +5,30 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from example_suites import CUDA, planned, tensor
 
 from harness.backends.cuda.source import closure, strip_comments
 from harness.kernels import KERNELS, kernel
-from harness.kernels.common.affine_program import FORMATS, affine, affine_program, specialise
+from harness.kernels.common.affine_program import PACKED_BITS, affine, affine_program, element_macros, specialise
 from harness.kernels.spec import OperandPlan, Request
 from harness.kernels.specialisation import SOURCE_ROOT, Specialisation
+from harness.numerics.formats import FORMATS, element_format
 from harness.numerics.granularity import Tiling
+from harness.numerics.scales import SCALE_FORMATS
 from harness.numerics.scheme import OperandScheme
 from harness.numerics.value_types import VALUE_TYPES
 
 TUNED = {"THREADS", "UNROLL"}
-SOURCES = ("quantize/quantize.cu", "dequantize/dequantize.cu", "statistics/statistics.cu")
+SOURCES = (
+    "quantize/quantize.cu",
+    "dequantize/dequantize.cu",
+    "fake_quantize/fake_quantize.cu",
+    "statistics/statistics.cu",
+)
+WRITES_CODES = "quantize/quantize.cu"
+ODD_BITS = [name for name, element in FORMATS.items() if element.bits not in PACKED_BITS]
 
 
 def _request(
@@ -28,7 +38,13 @@ def _request(
 
 
 TAKEN: dict[str, dict[str, Any]] = {
-    **{f"{name}, {dtype}": {"format": name, "dtype": dtype} for name in FORMATS for dtype in VALUE_TYPES},
+    **{
+        f"{name}, {dtype}": {"format": name, "dtype": dtype}
+        for name in FORMATS
+        if name not in ODD_BITS
+        for dtype in VALUE_TYPES
+    },
+    **{f"scales of {name}": {"scale_format": name} for name in SCALE_FORMATS},
     **{
         f"{text}, {'x'.join(map(str, shape))}": {"granularity": text, "shape": shape}
         for text in ("per_tensor", "per_channel", "per_token", "per_group:32", "per_block:16x8", "per_block:*x3")
@@ -49,19 +65,11 @@ def test_taken(label):
 
 TOO_LARGE = "takes fewer than 2^32 elements, and blocks that three axes describe"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    **{
-        f"format {name}": ({"format": name}, f"takes no tensor of format {name}")
-        for name in ("int2", "int3", "uint7", "fp8_e4m3", "fp4_e2m1", "nf4", "ternary", "binary")
-    },
+    **{f"format {name}": ({"format": name}, f"packs no codes of {name[-1]} bits") for name in ODD_BITS},
     "a dynamic range": ({"format": "uint8", "range": "dynamic"}, "takes no dynamic range of the tensor"),
-    **{
-        f"scales of {name}": ({"scale_format": name}, f"reads scales of f32, not {name}")
-        for name in ("f16", "bf16", "e8m0", "e8m0_rceil", "e4m3")
-    },
     "more than 32 bits count": ({"shape": (2**20, 2**13)}, TOO_LARGE),
     "more than 32 bits count, in groups": ({"shape": (2**20, 2**13), "granularity": "per_group:128"}, TOO_LARGE),
-    "the format before the range": ({"format": "nf4", "range": "dynamic"}, "takes no tensor of format nf4"),
-    "the range before the scales": ({"range": "dynamic", "scale_format": "f16"}, "takes no dynamic range of the tensor"),
+    "the range before the format": ({"format": "int3", "range": "dynamic"}, "takes no dynamic range of the tensor"),
 }  # fmt: skip
 
 
@@ -105,16 +113,64 @@ def _decided(specialisation: Specialisation) -> dict[str, int]:
 @pytest.mark.parametrize("label", MACROS)
 def test_macros(label):
     changes, values, signed = MACROS[label]
-    plain = dict(zip(("VALUE", "LAYOUT", "ASYMMETRIC", "BITS", "WIDTH"), values, strict=True))
+    plain = dict(zip(("VALUE", "LAYOUT", "ASYMMETRIC", "BITS", "WIDTH"), values, strict=True)) | {
+        "ELEMENT": 0,
+        "SCALE": 0,
+    }
     for reads_codes, expected in ((False, plain), (True, {**plain, "SIGNED": signed})):
         made = specialise("a.cu", signed=reads_codes)(_request(**changes))
         assert made.source == "a.cu"
         assert _decided(made) == expected
 
 
+ELEMENTS = {
+    "int2": {"ELEMENT": 0, "BITS": 2, "SIGNED": 1},
+    "uint8": {"ELEMENT": 0, "BITS": 8, "SIGNED": 0},
+    "ternary": {"ELEMENT": 0, "BITS": 2, "SIGNED": 1},
+    "binary": {"ELEMENT": 1, "BITS": 1},
+    "fp8_e4m3": {"ELEMENT": 2, "BITS": 8, "EXPONENT": 4, "MANTISSA": 3},
+    "fp8_e5m2": {"ELEMENT": 2, "BITS": 8, "EXPONENT": 5, "MANTISSA": 2},
+    "fp6_e2m3": {"ELEMENT": 2, "BITS": 6, "EXPONENT": 2, "MANTISSA": 3},
+    "fp6_e3m2": {"ELEMENT": 2, "BITS": 6, "EXPONENT": 3, "MANTISSA": 2},
+    "fp4_e2m1": {"ELEMENT": 2, "BITS": 4, "EXPONENT": 2, "MANTISSA": 1},
+    "nf4": {"ELEMENT": 3, "BITS": 4},
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_macros_of_a_format(name):
+    assert element_macros(element_format(name), signed=True) == ELEMENTS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "width", "unroll"),
+    [
+        ("int4", "f32", 4, 2),
+        ("int2", "f32", 8, 1),
+        ("binary", "f32", 16, 1),
+        ("fp6_e2m3", "bf16", 16, 1),
+        ("int2", "f16", 8, 2),
+    ],
+)
+def test_a_thread_that_writes_codes_writes_whole_bytes(name, dtype, width, unroll):
+    made = specialise("a.cu", signed=False, writes_codes=True)(_request(format=name, dtype=dtype))
+    assert (dict(made.macros)["WIDTH"], dict(made.macros)["UNROLL"]) == (str(width), str(unroll))
+    read = specialise("a.cu", signed=True)(_request(format=name, dtype=dtype))
+    assert (dict(read.macros)["WIDTH"], dict(read.macros)["UNROLL"]) == ("4" if dtype == "f32" else "8", "2")
+
+
+def test_nf4_in_the_source_is_nf4():
+    """Values and thresholds are written out in the header: those that ElementFormat has."""
+    text = strip_comments((SOURCE_ROOT / "common/element.cuh").read_text())
+    for name, expected in (("values", element_format("nf4").values), ("thresholds", element_format("nf4").thresholds)):
+        (listed,) = re.findall(rf"const float {name}\[\d+\] = \{{(.*?)\}}", text, re.DOTALL)
+        found = [np.float32(number) for number in re.findall(r"[-\d.]+", listed)]
+        assert np.array_equal(np.array(found), expected.astype(np.float32))
+
+
 def test_equal_requests_need_one_compilation():
     """Extents are arguments of a launch: only what the code depends on makes another compilation."""
-    of = specialise("quantize/quantize.cu", signed=False)
+    of = specialise(WRITES_CODES, signed=False, writes_codes=True)
     alike = [
         {"shape": (64, 128)},
         {"shape": (4096, 4096)},
@@ -139,11 +195,12 @@ def test_macros_are_those_that_the_source_needs(source):
     own = strip_comments((SOURCE_ROOT / source).read_text())
     code = "\n".join(strip_comments(path.read_text()) for path in closure(SOURCE_ROOT / source))
     used = set(re.findall(r"\b[A-Z]{3,}\b", code))
+    defined = set(re.findall(r"^\s*#\s*define\s+(\w+)", code, re.MULTILINE)) | {"EXPONENT"}  # which floats have
     conditions = " ".join(re.findall(r"^\s*#\s*(?:if|elif)\s+(.*)$", code, re.MULTILINE))
     asked = set(re.findall(r"\b[A-Z]{3,}\b", conditions))
-    reads_codes = bool(re.search(r"\b(unpack_codes|code_value)\b", own))
+    reads_codes = bool(re.search(r"\b(unpack_codes|stored_value)\b", own))
     assert macros <= used
-    assert asked - macros == (set() if reads_codes else {"SIGNED"})
+    assert asked - macros - defined == (set() if reads_codes else {"SIGNED"})
 
 
 def test_every_affine_kernel_declares_its_source():
@@ -155,9 +212,9 @@ def test_every_affine_kernel_declares_its_source():
         assert spec.supports is affine
 
 
-@pytest.mark.parametrize("op", ["quantize", "dequantize", "statistics"])
+@pytest.mark.parametrize("op", ["quantize", "dequantize", "fake_quantize", "statistics"])
 def test_planned_on_a_gpu(op):
     shapes = [{"name": "a", "rows": 4, "cols": 8, "dtype": ["f32", "f16", "bf16"]}]
-    cases = planned(tensor(op=op, shapes=shapes, matrix={"kernel": "affine", "format": ["int8", "nf4"]}), CUDA)
-    assert [case.skip for case in cases] == [None, "takes no tensor of format nf4"] * 3
+    cases = planned(tensor(op=op, shapes=shapes, matrix={"kernel": "affine", "format": ["int8", "int3"]}), CUDA)
+    assert [case.skip for case in cases] == [None, "packs no codes of 3 bits"] * 3
     assert {case.backend for case in cases} == {"cuda"}

@@ -7,33 +7,66 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backends.cuda.kernel import CudaKernel, Output
+from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program
 from harness.kernels.common.tensor_problem import TensorProblem
-from harness.numerics.packing import pack_nibbles, unpack_nibbles
+from harness.numerics.formats import element_format
+from harness.numerics.packing import pack_bits, sign_extended, unpack_bits
+from harness.numerics.scheme import OperandScheme
 
 
-def program_of(problem: TensorProblem) -> AffineProgram:
+def program_of(problem: TensorProblem, *, writes_codes: bool = False) -> AffineProgram:
     """The program that planning found for this problem."""
     quantized = problem.quantized
-    program = affine_program(quantized.scheme, quantized.tiling, problem.type.name)
+    program = affine_program(quantized.scheme, quantized.tiling, problem.type.name, writes_codes=writes_codes)
     assert program is not None, "planned for a layout that kernels walk"
     return program
 
 
 def stored_codes(problem: TensorProblem) -> NDArray[np.uint8]:
-    """The oracle's codes as they lie in memory: a byte each, or two a byte."""
-    codes = problem.quantized.codes
-    return pack_nibbles(codes) if problem.quantized.scheme.element.bits == 4 else codes.view(np.uint8).ravel()
+    """The oracle's codes as they lie in memory: one after the other, from the lowest bit of the first byte upwards."""
+    codes, element = problem.quantized.codes, problem.quantized.scheme.element
+    return pack_bits(codes > 0 if element.kind == "binary" else codes, element.bits)
 
 
 def read_codes(problem: TensorProblem, stored: NDArray[np.uint8]) -> NDArray[Any]:
     """What a kernel stored, as codes of the tensor's shape."""
     expected, element = problem.quantized.codes, problem.quantized.scheme.element
-    if element.bits == 4:
-        return unpack_nibbles(stored, expected.size, signed=element.signed).reshape(expected.shape)
-    return stored.view(expected.dtype).reshape(expected.shape)
+    patterns = unpack_bits(stored, element.bits, expected.size)
+    if element.kind == "binary":
+        patterns = patterns * 2 - 1  # of bytes: 255 is -1
+    elif element.signed and expected.dtype == np.int8:
+        patterns = sign_extended(patterns, element.bits).view(np.uint8)
+    return patterns.view(expected.dtype).reshape(expected.shape)
+
+
+def stored_scales(problem: TensorProblem) -> NDArray[Any]:
+    """The scales as they lie in memory, one a block in the order of the grid, bits of 16-bit floats as integers."""
+    scales, name = problem.quantized.params.scales, problem.quantized.scheme.scale_format
+    flat = scales.scale.ravel()
+    if name == "f16":
+        return flat.astype(np.float16).view(np.uint16)
+    if name == "bf16":
+        return (flat.view(np.uint32) >> 16).astype(np.uint16)
+    if name in ("e8m0", "e8m0_rceil"):
+        return (np.frexp(flat)[1] + 126).astype(np.uint8)
+    if scales.block_scale is not None:
+        return element_format("fp8_e4m3").encode(scales.block_scale.ravel())
+    return flat
+
+
+def read_scales(name: str, stored: NDArray[Any], whole: float) -> NDArray[np.float32]:
+    """The scales (f32) that stored ones of a format mean; ``whole`` is the tensor's, of formats with two levels."""
+    if name == "f16":
+        return stored.view(np.float16).astype(np.float32)
+    if name == "bf16":
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    if name in ("e8m0", "e8m0_rceil"):
+        return np.ldexp(np.float32(1), stored.astype(np.int32) - 127)
+    if name == "e4m3":
+        return element_format("fp8_e4m3").decode(stored) * np.float32(whole)
+    return stored
 
 
 def code_bytes(problem: TensorProblem) -> int:
@@ -54,15 +87,26 @@ class AffineKernel(CudaKernel):
     ) -> None:
         params = problem.quantized.params
         zeros = np.zeros(1) if params.zero_point is None else params.zero_point
-        given = {"scales": params.scale.ravel(), "zeros": zeros.astype(np.float32).ravel()}
+        whole = np.array([params.scales.global_scale or 1.0], np.float32)
+        given = {"scales": stored_scales(problem), "zeros": zeros.astype(np.float32).ravel(), "whole": whole}
         super().__init__(device, {**inputs, **given}, outputs)
         self.problem = problem
         self.program = program or program_of(problem)
         self.count = np.uint64(problem.values.size)
         self.blocks = tuple(np.uint32(each) for each in self.program.block_arguments)
-        low, high = problem.quantized.scheme.element.limits(problem.quantized.scheme.narrow_range)
-        self.limits = (np.float32(low), np.float32(high))
+        self.limits = code_limits(problem.quantized.scheme)
+
+    def scaling(self, arrays: Arrays) -> tuple[Any, ...]:
+        """SCALE_PARAMETERS of ``common/scales.cuh``."""
+        return arrays["scales"], arrays["zeros"], arrays["whole"]
 
     def grid(self, elements_per_thread: int) -> int:
         """Blocks that cover the tensor."""
         return max(1, -(-int(self.count) // (elements_per_thread * THREADS * self.program.unroll)))
+
+
+def code_limits(scheme: OperandScheme) -> tuple[np.float32, np.float32]:
+    """Least and largest code of integers; of other formats the values that those stand for."""
+    element = scheme.element
+    low, high = element.limits(scheme.narrow_range) if element.is_integer else (element.values[0], element.largest)
+    return np.float32(low), np.float32(high)

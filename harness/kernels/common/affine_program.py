@@ -1,4 +1,4 @@
-"""The affine CUDA kernels (quantize, dequantize, statistics): which requests they take, and how each is compiled."""
+"""The affine CUDA kernels (quantize, dequantize, fake_quantize, statistics): which requests they take, and how each is compiled."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from dataclasses import dataclass
 
 from harness.device import Device
 from harness.kernels.common.block_layout import KIND_NUMBERS, BlockLayout, block_layout
-from harness.kernels.common.supports import format_in, quantized, static
+from harness.kernels.common.supports import quantized, static
 from harness.kernels.spec import KernelSpec, Request
 from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.formats import ElementFormat
 from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
 
-FORMATS = ("int8", "uint8", "int4", "uint4")
 _VALUE_NUMBERS = {"f32": 0, "f16": 1, "bf16": 2}
+_SCALE_NUMBERS = {"f32": 0, "f16": 1, "bf16": 2, "e8m0": 3, "e8m0_rceil": 3, "e4m3": 4}
+"""Value of the macro SCALE, by scale format."""
+PACKED_BITS = (1, 2, 4, 6, 8)
+"""Widths of codes that ``common/codes.cuh`` packs."""
 _WIDTHS = {"f32": 4, "f16": 8, "bf16": 8}
-"""Neighbours that a thread takes with one load of 16 bytes."""
+"""Neighbours that a thread takes with one load of 16 bytes; more where it would write less than two bytes of codes."""
+_LEAST_WIDTHS = {1: 16, 2: 8, 6: 16}
 THREADS = 256
 _UNROLL = 2
 """Loads that a thread has in flight (the families' NOTES.md say what chose these)."""
@@ -40,41 +45,58 @@ class AffineProgram:
 
     def specialisation(self, source: str, *, signed: bool) -> Specialisation:
         """``signed``: whether the source reads codes, and so has to know."""
-        element = self.scheme.element
-        more = {"SIGNED": int(element.signed)} if signed else {}
         return Specialisation.of(
             source,
             VALUE=_VALUE_NUMBERS[self.dtype],
             LAYOUT=KIND_NUMBERS[self.layout.kind],
             ASYMMETRIC=int(not self.scheme.symmetric),
-            BITS=element.bits,
+            SCALE=_SCALE_NUMBERS[self.scheme.scale_format],
             WIDTH=self.width,
             UNROLL=self.unroll,
             THREADS=THREADS,
-            **more,
+            **element_macros(self.scheme.element, signed=signed),
         )
 
 
-def affine_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> AffineProgram | None:
-    """None where the blocks are laid out as no kernel walks."""
+def element_macros(element: ElementFormat, *, signed: bool) -> dict[str, int]:
+    """What ``common/element.cuh`` and ``codes.cuh`` are told about a format. ``signed``: whether integer codes are read."""
+    if element.kind == "binary":
+        return {"ELEMENT": 1, "BITS": element.bits}
+    if element.kind == "float":
+        mantissa = element.bits - 1 - element.exponent_bits
+        return {"ELEMENT": 2, "BITS": element.bits, "EXPONENT": element.exponent_bits, "MANTISSA": mantissa}
+    if element.kind == "table":
+        return {"ELEMENT": 3, "BITS": element.bits}
+    return {"ELEMENT": 0, "BITS": element.bits, **({"SIGNED": int(element.signed)} if signed else {})}
+
+
+def affine_program(
+    scheme: OperandScheme, tiling: Tiling, dtype: str, *, writes_codes: bool = False
+) -> AffineProgram | None:
+    """None where the blocks are laid out as no kernel walks. ``writes_codes``: whole bytes of them, a thread."""
     layout = block_layout(tiling)
     if layout is None:
         return None
-    width = _WIDTHS[dtype] if layout.vector_fits(_WIDTHS[dtype]) else 0
-    return AffineProgram(layout, width, scheme, dtype)
+    width = wide = _WIDTHS[dtype]
+    if writes_codes:
+        wide = max(width, _LEAST_WIDTHS.get(scheme.element.bits, 0))
+    return AffineProgram(
+        layout, wide if layout.vector_fits(wide) else 0, scheme, dtype, max(1, _UNROLL * width // wide)
+    )
 
 
-def _program_of(request: Request) -> AffineProgram | None:
+def _program_of(request: Request, writes_codes: bool) -> AffineProgram | None:
     plan = request["tensor"]
     assert plan.scheme is not None, "planned for a quantized tensor"
-    return affine_program(plan.scheme, plan.scheme.blocks.tiling(plan.shape, plan.channel_axis), plan.dtype)
+    tiling = plan.scheme.blocks.tiling(plan.shape, plan.channel_axis)
+    return affine_program(plan.scheme, tiling, plan.dtype, writes_codes=writes_codes)
 
 
-def specialise(source: str, *, signed: bool) -> Callable[[Request], Specialisation]:
+def specialise(source: str, *, signed: bool, writes_codes: bool = False) -> Callable[[Request], Specialisation]:
     """The compilation that a request needs of ``source``."""
 
     def of(request: Request) -> Specialisation:
-        program = _program_of(request)
+        program = _program_of(request, writes_codes)
         assert program is not None, "planned for a layout that kernels walk"
         return program.specialisation(source, signed=signed)
 
@@ -84,19 +106,27 @@ def specialise(source: str, *, signed: bool) -> Callable[[Request], Specialisati
 def affine(request: Request, device: Device) -> str | None:
     """What the affine kernels take."""
     scheme, missing = quantized(request, "tensor")
-    reason = missing or format_in(scheme, FORMATS, "tensor") or static(scheme, "tensor")
-    if reason is None and scheme.scale_format != "f32":
-        return f"reads scales of f32, not {scheme.scale_format}"
-    if reason is None and _program_of(request) is None:
+    reason = missing or static(scheme, "tensor")
+    if reason is None and scheme.element.bits not in PACKED_BITS:
+        return f"packs no codes of {scheme.element.bits} bits"
+    if reason is None and _program_of(request, writes_codes=True) is None:
         return "takes fewer than 2^32 elements, and blocks that three axes describe"
     return reason
 
 
 def affine_spec(
-    op: str, kind: str, source: str, doc: str, *, reads_codes: bool, max_registers: int, max_stack_bytes: int = 0
+    op: str,
+    kind: str,
+    source: str,
+    doc: str,
+    *,
+    max_registers: int,
+    reads_codes: bool = False,
+    writes_codes: bool = False,
+    max_stack_bytes: int = 0,
 ) -> KernelSpec:
     """The row of an op's affine kernel; ``kind`` is the class in the family's ``cuda.py``."""
-    specialised = specialise(source, signed=reads_codes)
+    specialised = specialise(source, signed=reads_codes, writes_codes=writes_codes)
     cuda = CudaSource(source, specialised, max_registers, max_stack_bytes=max_stack_bytes)
     return KernelSpec(
         "affine", op, "cuda", "kernel", f"harness.kernels.{op}.cuda:{kind}", doc, supports=affine, cuda=cuda

@@ -21,9 +21,10 @@ template <> struct Word<4> { typedef u32 type; };
 template <> struct Word<8> { typedef uint2 type; };
 template <> struct Word<16> { typedef uint4 type; };
 
-// BYTES of memory moved as few words of at most 16 bytes, read once and not kept in the caches.
+// BYTES of memory moved as few words of at most 16 bytes; load and store leave nothing behind in the caches, for what is moved
+// once.
 template <int BYTES> struct Packet {
-    static constexpr int WORD = BYTES < 16 ? BYTES : 16;
+    static constexpr int WORD = BYTES % 16 == 0 ? 16 : BYTES & -BYTES; // the largest power of two in BYTES
     typedef typename Word<WORD>::type word_t;
     word_t words[BYTES / WORD];
 
@@ -31,6 +32,11 @@ template <int BYTES> struct Packet {
     {
 #pragma unroll
         for (int i = 0; i < BYTES / WORD; ++i) words[i] = __ldcs(static_cast<const word_t *>(from) + i);
+    }
+    __device__ __forceinline__ void load_kept(const void *from)
+    {
+#pragma unroll
+        for (int i = 0; i < BYTES / WORD; ++i) words[i] = __ldg(static_cast<const word_t *>(from) + i);
     }
     __device__ __forceinline__ void store(void *to) const
     {

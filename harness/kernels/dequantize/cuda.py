@@ -24,7 +24,7 @@ class DequantizeAffine(AffineKernel):
         self._grid = self.grid(self.program.width or 1)
 
     def launch_on(self, arrays: Arrays) -> None:
-        operands = (arrays["codes"], arrays["scales"], arrays["zeros"], arrays["x"])
+        operands = (arrays["codes"], *self.scaling(arrays), arrays["x"])
         self.session.launch(self._kernel, self._grid, THREADS, *operands, self.count, *self.blocks)
 
     def output(self) -> Values:

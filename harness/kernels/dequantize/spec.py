@@ -20,7 +20,7 @@ KERNELS = (
         "dequantize",
         "DequantizeAffine",
         SOURCE,
-        "values of int8, uint8 and packed int4 codes, any granularity",
+        "values of codes of 1, 2, 4, 6 or 8 bits, any granularity",
         reads_codes=True,
         max_registers=48,
     ),

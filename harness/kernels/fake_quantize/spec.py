@@ -1,9 +1,20 @@
 """Kernels that quantize and dequantize in one go."""
 
+from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec, reference_spec
 
+SOURCE = "fake_quantize/fake_quantize.cu"
+
 KERNELS = (
+    affine_spec(
+        "fake_quantize",
+        "FakeQuantizeAffine",
+        SOURCE,
+        "quantize and dequantize in one pass with given scales: any format, granularity and scale format",
+        max_registers=48,
+        max_stack_bytes=8,  # one register, for sm_100a, of a scale a column
+    ),
     KernelSpec(
         "ort_qdq",
         "fake_quantize",

@@ -3,7 +3,16 @@
 from harness.device import Device
 from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.common.supports import format_in, full_range, onnx_grid, quantized, static
+from harness.kernels.quantize.dynamic_program import (
+    ONE_PASS,
+    TWO_PASS,
+    specialise_one_pass,
+    specialise_two_pass,
+    takes_one_pass,
+    takes_two_pass,
+)
 from harness.kernels.spec import KernelSpec, Request, reference_spec
+from harness.kernels.specialisation import CudaSource
 
 SOURCE = "quantize/quantize.cu"
 
@@ -62,9 +71,30 @@ KERNELS = (
         "quantize",
         "QuantizeAffine",
         SOURCE,
-        "int8, uint8 and packed int4 codes with given scales, any granularity",
-        reads_codes=False,
-        max_registers=48,
+        "codes of every format of 1, 2, 4, 6 or 8 bits with given scales, any granularity",
+        writes_codes=True,
+        max_registers=64,
+        max_stack_bytes=8,  # one register, for sm_100a, of fp6
+    ),
+    KernelSpec(
+        "dynamic",
+        "quantize",
+        "cuda",
+        "kernel",
+        "harness.kernels.quantize.dynamic_cuda:QuantizeDynamic",
+        "range, scale and codes of a block in one kernel, the block held in registers",
+        supports=takes_one_pass,
+        cuda=CudaSource(ONE_PASS, specialise_one_pass, max_registers=80),
+    ),
+    KernelSpec(
+        "dynamic_two_pass",
+        "quantize",
+        "cuda",
+        "kernel",
+        "harness.kernels.quantize.dynamic_cuda:QuantizeTwoPass",
+        "ranges of all blocks, then codes: any granularity, the tensor read twice",
+        supports=takes_two_pass,
+        cuda=CudaSource(TWO_PASS, specialise_two_pass, max_registers=64, max_stack_bytes=8),
     ),
     reference_spec("quantize"),
 )

@@ -13,6 +13,7 @@ from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.family import Metrics
 from harness.kernels.statistics.spec import SOURCE
 from harness.numerics.metrics import decibel
+from harness.numerics.quantize import outermost
 
 _FIGURES = 7
 
@@ -30,11 +31,12 @@ class Statistics(AffineKernel):
         operands = {"x": problem.type.store(problem.values).ravel(), "codes": stored_codes(problem)}
         figures = {"rows": Output((rows, _FIGURES), np.float64), "total": Output((_FIGURES,), np.float64)}
         super().__init__(problem, device, operands, figures)
+        self._outermost = _as_compared(outermost(problem.quantized.scheme))
 
     def launch_on(self, arrays: Arrays) -> None:
-        operands = (arrays["x"], arrays["codes"], arrays["scales"], arrays["zeros"], arrays["rows"])
+        operands = (arrays["x"], arrays["codes"], *self.scaling(arrays), arrays["rows"])
         rows = arrays["rows"].shape[0]
-        self.session.launch(self._measure, rows, THREADS, *operands, self.count, *self.limits, *self.blocks)
+        self.session.launch(self._measure, rows, THREADS, *operands, self.count, *self._outermost, *self.blocks)
         self.session.launch(self._finish, 1, THREADS, arrays["rows"], arrays["total"], np.uint32(rows))
 
     def output(self) -> Metrics:
@@ -52,3 +54,12 @@ class Statistics(AffineKernel):
             "clipping_mse": clipping / counted,
             **counts,
         }
+
+
+def _as_compared(limits: tuple[float, float]) -> tuple[np.float32, np.float32]:
+    """The f32 that no f32 lies between and the limits: comparing with them is comparing with the limits in f64."""
+    lowest, highest = (np.float32(each) for each in limits)
+    return (
+        np.nextafter(lowest, np.float32(np.inf)) if lowest < limits[0] else lowest,
+        np.nextafter(highest, np.float32(-np.inf)) if highest > limits[1] else highest,
+    )

@@ -1,11 +1,11 @@
 // Error of a quantized tensor in one read of tensor and codes: sums in f64, in a fixed order, so that the same operands
 // give the same bits. NaN and Inf are counted and left out.
 //
-// VALUE, LAYOUT, ASYMMETRIC, BITS, SIGNED as in common/; WIDTH, UNROLL as in quantize.cu. measure() leaves one row of figures a
-// block, finish() adds the rows up.
+// VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. measure() leaves one row
+// of figures a block, finish() adds the rows up. lowest and highest: what lies half a code beyond the range, in units of
+// the scale.
 #include "common/values.cuh"
-#include "common/blocks.cuh"
-#include "common/affine.cuh"
+#include "common/walk.cuh"
 #include "common/codes.cuh"
 
 #define WARPS (THREADS / 32)
@@ -40,29 +40,43 @@ struct Figures {
     }
 };
 
+// Values between these are surely not saturated: the range in units of the tensor, less a little for every rounding on the way.
+struct Interior {
+    float under, over;
+
+    __device__ __forceinline__ Interior(const Affine &affine, float lowest, float highest)
+        : under((lowest - affine.zero) * affine.scale * 0.99999f), over((highest - affine.zero) * affine.scale * 0.99999f)
+    {
+    }
+};
+
 // What one thread sees. Its counts fit 32 bits; they are whole numbers, cheaper than sums in f64.
 struct Tally {
     double rounding, clipping, signal, largest;
     u32 saturated, nan, inf;
 
-    __device__ __forceinline__ void take(float x, float code, const Affine &affine, float low, float high)
+    // x above `under` and below `over` is finite and not saturated: then no division has to say so.
+    __device__ __forceinline__ void take(float x, float value, const Affine &affine, const Interior &inside, float lowest, float highest)
     {
-        if (!(fabsf(x) <= 3.402823466e38f)) {
-            if (x != x) ++nan; else ++inf;
-            return;
-        }
         const double exact = x;
-        const double error = static_cast<double>(affine.decode(code)) - exact;
-        const double square = error * error, magnitude = fabs(error);
-        const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
-        signal += exact * exact;
-        if (magnitude > largest) largest = magnitude;
-        if (scaled > high + 0.5f || scaled < low - 0.5f) {
-            clipping += square;
-            ++saturated;
+        const double error = static_cast<double>(affine.decode(value)) - exact;
+        if (x > inside.under && x < inside.over) {
+            rounding = fma(error, error, rounding);
         } else {
-            rounding += square;
+            if (!(fabsf(x) <= 3.402823466e38f)) {
+                if (x != x) ++nan; else ++inf;
+                return;
+            }
+            const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
+            if (scaled > highest || scaled < lowest) {
+                clipping = fma(error, error, clipping);
+                ++saturated;
+            } else {
+                rounding = fma(error, error, rounding);
+            }
         }
+        signal = fma(exact, exact, signal);
+        largest = fabs(error) > largest ? fabs(error) : largest;
     }
 };
 
@@ -79,49 +93,49 @@ __device__ __forceinline__ void reduce(Figures &mine)
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, const float *__restrict__ scales,
-        const float *__restrict__ zeros, Figures *__restrict__ rows, u64 count, float low, float high, BLOCK_PARAMETERS)
+measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAMETERS, Figures *__restrict__ rows, u64 count,
+        float lowest, float highest, BLOCK_PARAMETERS)
 {
-    const Blocks blocks = BLOCK_ARGUMENTS;
+    begin_elements();
+    const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS);
     const u64 step = static_cast<u64>(gridDim.x) * THREADS;
     const u64 thread = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x;
     Tally seen = {};
 #if WIDTH
-    const u64 whole = count / WIDTH;
+    const u64 vectors = count / WIDTH;
 #pragma unroll 2
-    for (u64 vector = thread; vector < whole; vector += step) {
+    for (u64 vector = thread; vector < vectors; vector += step) {
         Packet<WIDTH * sizeof(value_t)> packet;
-        Packet<WIDTH * BITS / 8> code_packet;
+        Packet<(WIDTH * BITS + 7) / 8> code_packet;
         packet.load(x + vector * WIDTH);
-        code_packet.load(codes + vector * (WIDTH * BITS / 8));
+        code_packet.load(codes + vector * (WIDTH * BITS) / 8);
         Values<WIDTH> values;
-        float code[WIDTH];
+        float code_values[WIDTH];
         values.unpack(packet);
-        unpack_codes(code_packet, code);
-        const u32 block = blocks.of(static_cast<u32>(vector));
-#if LAYOUT != 3
-        const Affine affine(scales, zeros, block);
+        unpack_codes(code_packet, code_values, static_cast<u32>(vector * (WIDTH * BITS) % 8));
+#if LAYOUT == 3
+        const u32 column = lookup.blocks.of(static_cast<u32>(vector)) * WIDTH;
+#else
+        const Affine affine = lookup.at(static_cast<u32>(vector));
+        const Interior inside(affine, lowest, highest);
 #endif
 #pragma unroll
         for (int j = 0; j < WIDTH; ++j) {
 #if LAYOUT == 3
-            const Affine affine(scales, zeros, block * WIDTH + j);
+            const Affine affine(lookup.scales, column + j);
+            const Interior inside(affine, lowest, highest);
 #endif
-            seen.take(values.at[j], code[j], affine, low, high);
+            seen.take(values.at[j], code_values[j], affine, inside, lowest, highest);
         }
     }
-    const u64 start = whole * WIDTH; // the last vector may be short, its block is one
-    if (thread < count - start) {
-        const Affine affine(scales, zeros, blocks.of(static_cast<u32>(whole)));
-        const u64 i = start + thread;
-        seen.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
-    }
+    const u64 first = vectors * WIDTH; // the last vector may be short
 #else
-    for (u64 i = thread; i < count; i += step) {
-        const Affine affine(scales, zeros, blocks.of(static_cast<u32>(i)));
-        seen.take(to_float(x[i]), code_value(codes[i * BITS / 8] >> (i * BITS % 8)), affine, low, high);
-    }
+    const u64 first = 0;
 #endif
+    for (u64 i = first + thread; i < count; i += step) {
+        const Affine affine = lookup.of_element(i);
+        seen.take(to_float(x[i]), stored_value(codes, i), affine, Interior(affine, lowest, highest), lowest, highest);
+    }
     Figures mine = {seen.rounding, seen.clipping, seen.signal, seen.largest,
                     static_cast<double>(seen.saturated), static_cast<double>(seen.nan), static_cast<double>(seen.inf)};
     reduce(mine);

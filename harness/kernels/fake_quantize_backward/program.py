@@ -1,0 +1,82 @@
+"""The CUDA kernel of gradients: which requests it takes, and how it is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from harness.device import Device
+from harness.kernels.common.affine_program import THREADS, AffineProgram, affine, affine_program
+from harness.kernels.spec import KernelSpec, Request, Supports
+from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.granularity import Tiling
+from harness.numerics.scheme import OperandScheme
+
+SOURCE = "fake_quantize_backward/backward.cu"
+STE, LSQ = 0, 1
+ATOMIC = 1
+_WARP = 32
+
+
+@dataclass(frozen=True)
+class BackwardProgram:
+    """A tensor's walk, and the threads that have a block (or a part of one) together."""
+
+    program: AffineProgram
+    team: int
+
+    def specialisation(self, rule: int, atomic: int) -> Specialisation:
+        """Its compilation by a rule (STE or LSQ), sums by atomics or not."""
+        macros: dict[str, str | int] = dict(self.program.specialisation(SOURCE, signed=False).macros)
+        # Sums walk in their own way; codes are never made: formats differ by their limits alone.
+        del macros["UNROLL"]
+        macros |= {"BITS": 8, "RULE": rule, "ATOMIC": atomic, "TEAM": self.team}
+        return Specialisation.of(SOURCE, **macros)
+
+
+def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> BackwardProgram | None:
+    """None where the blocks are laid out as no kernel walks."""
+    program = affine_program(scheme, tiling, dtype)
+    if program is None:
+        return None
+    kind, block = program.layout.kind, program.layout.block
+    if kind == "column":
+        return BackwardProgram(replace(program, width=0), 1)  # a thread has a column
+    if kind == "one":
+        return BackwardProgram(program, THREADS)
+    vectors = -(-block[0] * block[1] * block[2] // (program.width or 1))
+    return BackwardProgram(program, min(_WARP, 1 << (vectors - 1).bit_length()))
+
+
+def _specialise(rule: int, atomic: int) -> Callable[[Request], Specialisation]:
+    def of(request: Request) -> Specialisation:
+        plan = request["tensor"]
+        assert plan.scheme is not None, "planned for a quantized tensor"
+        found = backward_program(plan.scheme, plan.scheme.blocks.tiling(plan.shape, plan.channel_axis), plan.dtype)
+        assert found is not None, "planned for a layout that kernels walk"
+        return found.specialisation(rule, atomic)
+
+    return of
+
+
+def backward_specs(op: str, rule: int, classes: tuple[str, str], learned: Supports) -> tuple[KernelSpec, KernelSpec]:
+    """The rows of an op's two kernels, by the classes of ``cuda.py``: sums in a fixed order, and sums by atomics."""
+
+    def supports(request: Request, device: Device) -> str | None:
+        return learned(request, device) or affine(request, device)
+
+    docs = ("sums in a fixed order, the same bits every time", "sums by atomics: their last bits depend on the order")
+    deterministic, atomic = (
+        KernelSpec(
+            name,
+            op,
+            "cuda",
+            "kernel",
+            f"harness.kernels.fake_quantize_backward.cuda:{kind}",
+            f"gradients by values, scales and zero points in one read; {doc}",
+            supports=supports,
+            cuda=CudaSource(SOURCE, _specialise(rule, number), max_registers=80, max_stack_bytes=8),
+        )
+        for name, number, kind, doc in zip(("two_level", "atomic"), (0, ATOMIC), classes, docs, strict=True)
+    )
+    return deterministic, atomic

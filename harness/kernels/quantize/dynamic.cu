@@ -1,0 +1,97 @@
+// Values -> scales and codes in one kernel: a team of threads holds a block of the tensor in registers, finds its range, makes
+// its scale, and encodes what it holds. Floor: the tensor read once, its codes and scales written once.
+//
+// VALUE, ELEMENT, BITS, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH neighbours in a load. TEAM threads (a part of a
+// warp, or all THREADS) hold a block by HELD loads each; TALL 1: a block is more than one row of a matrix, and a step of the
+// team whole rows of the block.
+#include "common/values.cuh"
+#include "common/affine.cuh"
+#include "common/codes.cuh"
+#include "common/range.cuh"
+
+#if SCALE == 4
+
+// The largest magnitude of the tensor, which the scale above those of its blocks is made of.
+extern "C" __global__ void __launch_bounds__(THREADS) find_top(const value_t *__restrict__ x, u32 *__restrict__ top, u64 count)
+{
+    Range range;
+    const u64 thread = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x;
+    take_vectors(range, x, thread, count / WIDTH, static_cast<u64>(gridDim.x) * THREADS);
+    publish_warp(range, top, 0);
+}
+
+#endif
+
+__device__ __forceinline__ void reduce(Range &mine)
+{
+#pragma unroll
+    for (int distance = (TEAM < 32 ? TEAM : 32) / 2; distance; distance /= 2) mine.exchange(distance);
+#if TEAM > 32
+    __shared__ Range ranges[TEAM / 32];
+    if (threadIdx.x % 32 == 0) ranges[threadIdx.x / 32] = mine;
+    __syncthreads();
+    mine = ranges[threadIdx.x % (TEAM / 32)];
+#pragma unroll
+    for (int distance = TEAM / 64; distance; distance /= 2) mine.exchange(distance);
+#endif
+}
+
+// Extents of the tensor and of a block count rows, and vectors of a row; of runs there is one row. across: blocks side by side.
+extern "C" __global__ void __launch_bounds__(THREADS)
+quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u8 *__restrict__ codes,
+                 scale_t *__restrict__ scales, float *__restrict__ zeros, float steps, int exponent, float low, float high,
+                 u32 rows, u32 columns, u32 block_rows, u32 block_columns, u32 across, u32 blocks)
+{
+    const u32 lane = threadIdx.x % TEAM;
+    const u32 block = blockIdx.x * (THREADS / TEAM) + threadIdx.x / TEAM;
+    const Target target = {steps, exponent, low, high};
+    begin_elements();
+    const u32 first_row = block / across * block_rows, first_column = block % across * block_columns;
+#if TALL
+    const u32 row = first_row + lane / block_columns, column = first_column + lane % block_columns;
+    const u32 end = block < blocks && column < columns ? min(first_row + block_rows, rows) : 0;
+    const u32 row_step = TEAM / block_columns, stride = row_step * columns;
+    const u32 from = row * columns + column;
+#define HOLDS(i) (row + (i) * row_step < end)
+#else
+    const u32 length = block < blocks ? min(block_columns, columns - first_column) : 0;
+    const u32 from = first_row * columns + first_column + lane, stride = TEAM;
+#define HOLDS(i) (lane + (i) * TEAM < length)
+#endif
+    Packet<WIDTH * sizeof(value_t)> packets[HELD];
+#pragma unroll
+    for (int i = 0; i < HELD; ++i)
+        if (HOLDS(i)) packets[i].load(x + static_cast<u64>(from + i * stride) * WIDTH);
+    Range range;
+#pragma unroll
+    for (int i = 0; i < HELD; ++i) {
+        Values<WIDTH> values;
+        values.unpack(packets[i]);
+        if (HOLDS(i)) range.take(values.at);
+    }
+    reduce(range);
+#if SCALE == 4
+    const float whole = whole_scale(*top, steps);
+#else
+    const float whole = 1.0f;
+#endif
+    const Made made = make_scale(range, target, whole);
+    if (lane == 0 && block < blocks) {
+        scales[block] = made.stored;
+#if ASYMMETRIC
+        zeros[block] = made.zero;
+#endif
+    }
+    Affine affine;
+    affine.scale = made.scale;
+    affine.zero = made.zero;
+#pragma unroll
+    for (int i = 0; i < HELD; ++i)
+        if (HOLDS(i)) {
+            Values<WIDTH> values;
+            u32 encoded[WIDTH];
+            values.unpack(packets[i]);
+            affine.encode(values.at, encoded, low, high);
+            pack_codes(encoded).store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
+        }
+}
