@@ -26,6 +26,11 @@ class Specialisation:
         """Macros by name; their order does not matter."""
         return cls(source, tuple(sorted((name, str(value)) for name, value in macros.items())))
 
+    def changed(self, *without: str, **macros: str | int) -> Specialisation:
+        """The same source with these macros besides, or in place of those of their names, and some left out."""
+        kept: dict[str, str | int] = {name: value for name, value in self.macros if name not in without}
+        return Specialisation.of(self.source, **{**kept, **macros})
+
     @property
     def path(self) -> Path:
         return SOURCE_ROOT / self.source

@@ -41,7 +41,8 @@ def _case(op: str, shape: Mapping[str, Any], device: Device, kernel: str, **axes
 
 def affine_variants(op: str, problem: Any, device: Device) -> Iterator[Variant]:
     """Widths and unrollings."""
-    kind, chosen = load_attribute(_AFFINE[op]), program_of(problem, writes_codes=op == "quantize")
+    kind = load_attribute(_AFFINE[op])
+    chosen = program_of(problem, writes_codes=kind.writes_codes)
     for width in (4, 8, 16):
         for unroll in (1, 2, 4, 8):
             program = replace(chosen, width=width, unroll=unroll)

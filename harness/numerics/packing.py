@@ -33,12 +33,12 @@ def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.
 def pack_nibbles(codes: NDArray[Any]) -> NDArray[np.uint8]:
     """Pack 4-bit codes (integers -8 … 15, any shape) into ceil(n/2) bytes, low nibble first; an odd tail leaves the high
     nibble 0."""
-    return _pack_nibbles(codes.ravel().astype(np.uint8))
+    return pack_bits(codes, 4)
 
 
 def unpack_nibbles(packed: NDArray[np.uint8], count: int, *, signed: bool) -> NDArray[Any]:
     """The first ``count`` codes of packed bytes, int8 (sign-extended) or uint8, flat."""
-    flat = _unpack_nibbles(packed)[:count]
+    flat = unpack_bits(packed, 4, count)
     return sign_extended(flat, 4) if signed else flat
 
 

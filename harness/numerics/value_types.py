@@ -25,6 +25,11 @@ class ValueType:
     numpy: Callable[[], Any]
     doc: str
 
+    @property
+    def stored(self) -> type[np.float32] | type[np.uint16]:
+        """The dtype of what ``store`` makes."""
+        return np.float32 if self.bytes == 4 else np.uint16
+
     def store(self, values: Float32) -> NDArray[Any]:
         """``values`` as they lie in memory: f32, or bit patterns of 16 bits. Beyond the type's range: Inf."""
         if self.bytes == 4:

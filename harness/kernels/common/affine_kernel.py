@@ -13,7 +13,9 @@ from harness.kernels.common.affine_program import THREADS, AffineProgram, affine
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.numerics.formats import element_format
 from harness.numerics.packing import pack_bits, sign_extended, unpack_bits
+from harness.numerics.scales import scale_format
 from harness.numerics.scheme import OperandScheme
+from harness.numerics.value_types import VALUE_TYPES
 
 
 def program_of(problem: TensorProblem, *, writes_codes: bool = False) -> AffineProgram:
@@ -44,29 +46,20 @@ def read_codes(problem: TensorProblem, stored: NDArray[np.uint8]) -> NDArray[Any
 def stored_scales(problem: TensorProblem) -> NDArray[Any]:
     """The scales as they lie in memory, one a block in the order of the grid, bits of 16-bit floats as integers."""
     scales, name = problem.quantized.params.scales, problem.quantized.scheme.scale_format
-    flat = scales.scale.ravel()
-    if name == "f16":
-        return flat.astype(np.float16).view(np.uint16)
-    if name == "bf16":
-        return (flat.view(np.uint32) >> 16).astype(np.uint16)
-    if name in ("e8m0", "e8m0_rceil"):
-        return (np.frexp(flat)[1] + 126).astype(np.uint8)
+    if name in VALUE_TYPES:
+        return VALUE_TYPES[name].store(scales.scale.ravel())
     if scales.block_scale is not None:
         return element_format("fp8_e4m3").encode(scales.block_scale.ravel())
-    return flat
+    return (np.frexp(scales.scale.ravel())[1] + 126).astype(np.uint8)
 
 
 def read_scales(name: str, stored: NDArray[Any], whole: float) -> NDArray[np.float32]:
     """The scales (f32) that stored ones of a format mean; ``whole`` is the tensor's, of formats with two levels."""
-    if name == "f16":
-        return stored.view(np.float16).astype(np.float32)
-    if name == "bf16":
-        return (stored.astype(np.uint32) << 16).view(np.float32)
-    if name in ("e8m0", "e8m0_rceil"):
-        return np.ldexp(np.float32(1), stored.astype(np.int32) - 127)
-    if name == "e4m3":
+    if name in VALUE_TYPES:
+        return VALUE_TYPES[name].read(stored)
+    if scale_format(name).two_level:
         return element_format("fp8_e4m3").decode(stored) * np.float32(whole)
-    return stored
+    return np.ldexp(np.float32(1), stored.astype(np.int32) - 127)
 
 
 def code_bytes(problem: TensorProblem) -> int:
@@ -75,7 +68,9 @@ def code_bytes(problem: TensorProblem) -> int:
 
 
 class AffineKernel(CudaKernel):
-    """A kernel of one entry point over a tensor, its scales and zero points."""
+    """A kernel of one entry point over a tensor, its scales and zero points. ``writes_codes`` as in its spec."""
+
+    writes_codes = False
 
     def __init__(
         self,
@@ -91,7 +86,7 @@ class AffineKernel(CudaKernel):
         given = {"scales": stored_scales(problem), "zeros": zeros.astype(np.float32).ravel(), "whole": whole}
         super().__init__(device, {**inputs, **given}, outputs)
         self.problem = problem
-        self.program = program or program_of(problem)
+        self.program = program or program_of(problem, writes_codes=self.writes_codes)
         self.count = np.uint64(problem.values.size)
         self.blocks = tuple(np.uint32(each) for each in self.program.block_arguments)
         self.limits = code_limits(problem.quantized.scheme)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.device import Device
 from harness.kernels.common.block_layout import KIND_NUMBERS, BlockLayout, block_layout
-from harness.kernels.common.supports import quantized, static
+from harness.kernels.common.supports import quantized, scheme_and_tiling, static
 from harness.kernels.spec import KernelSpec, Request
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.formats import ElementFormat
@@ -20,8 +20,9 @@ _SCALE_NUMBERS = {"f32": 0, "f16": 1, "bf16": 2, "e8m0": 3, "e8m0_rceil": 3, "e4
 PACKED_BITS = (1, 2, 4, 6, 8)
 """Widths of codes that ``common/codes.cuh`` packs."""
 _WIDTHS = {"f32": 4, "f16": 8, "bf16": 8}
-"""Neighbours that a thread takes with one load of 16 bytes; more where it would write less than two bytes of codes."""
+"""Neighbours that a thread takes with one load of 16 bytes."""
 _LEAST_WIDTHS = {1: 16, 2: 8, 6: 16}
+"""By bits of a code: neighbours of a thread that writes codes, so that they fill two bytes or more."""
 THREADS = 256
 _UNROLL = 2
 """Loads that a thread has in flight (the families' NOTES.md say what chose these)."""
@@ -87,9 +88,7 @@ def affine_program(
 
 def _program_of(request: Request, writes_codes: bool) -> AffineProgram | None:
     plan = request["tensor"]
-    assert plan.scheme is not None, "planned for a quantized tensor"
-    tiling = plan.scheme.blocks.tiling(plan.shape, plan.channel_axis)
-    return affine_program(plan.scheme, tiling, plan.dtype, writes_codes=writes_codes)
+    return affine_program(*scheme_and_tiling(plan), plan.dtype, writes_codes=writes_codes)
 
 
 def specialise(source: str, *, signed: bool, writes_codes: bool = False) -> Callable[[Request], Specialisation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from harness.kernels.spec import OperandPlan, Request
+from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
 
 
@@ -12,6 +13,12 @@ def quantized(request: Request, role: str) -> tuple[OperandScheme, str | None]:
     """The operand's scheme, or a stand-in and the reason."""
     scheme = request[role].scheme
     return (scheme, None) if scheme is not None else (OperandScheme(), f"needs a quantized {role}")
+
+
+def scheme_and_tiling(plan: OperandPlan) -> tuple[OperandScheme, Tiling]:
+    """Of an operand that was found to be quantized."""
+    assert plan.scheme is not None, "planned for a quantized operand"
+    return plan.scheme, plan.scheme.blocks.tiling(plan.shape, plan.channel_axis)
 
 
 def unquantized(request: Request, role: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.backends.cuda.kernel import Arrays, Output
 from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel, stored_codes
@@ -17,8 +15,7 @@ class DequantizeAffine(AffineKernel):
     """The oracle's codes are operands; values come in the tensor's type."""
 
     def __init__(self, problem: TensorProblem, device: Device, program: AffineProgram | None = None) -> None:
-        stored = np.float32 if problem.type.bytes == 4 else np.uint16
-        outputs = {"x": Output((problem.values.size,), stored)}
+        outputs = {"x": Output((problem.values.size,), problem.type.stored)}
         super().__init__(problem, device, {"codes": stored_codes(problem)}, outputs, program)
         self._kernel = self.session.kernel(self.program.specialisation(SOURCE, signed=True), "dequantize")
         self._grid = self.grid(self.program.width or 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.backends.cuda.kernel import Arrays, Output
 from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel
@@ -18,8 +16,7 @@ class FakeQuantizeAffine(AffineKernel):
 
     def __init__(self, problem: TensorProblem, device: Device, program: AffineProgram | None = None) -> None:
         values = problem.type.store(problem.finite).ravel()
-        stored = np.float32 if problem.type.bytes == 4 else np.uint16
-        super().__init__(problem, device, {"x": values}, {"y": Output((values.size,), stored)}, program)
+        super().__init__(problem, device, {"x": values}, {"y": Output((values.size,), problem.type.stored)}, program)
         self._kernel = self.session.kernel(self.program.specialisation(SOURCE, signed=False), "fake_quantize")
         self._grid = self.grid(self.program.width or 1)
 

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from harness.backends.cuda.kernel import Arrays, Output
+from harness.backends.cuda.session import session
 from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel
 from harness.kernels.common.affine_program import THREADS
+from harness.kernels.common.shared_blocks import WARP, share_blocks, share_columns
 from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.fake_quantize_backward.program import ATOMIC, LSQ, STE, BackwardProgram, backward_program
 from harness.numerics.gradients import Gradients
 
-_WARP = 32
 _WARPS_A_MULTIPROCESSOR = 48
-_STEPS = 4
-"""Vectors that a thread has to do before its block is shared with another team."""
 
 
 class Backward(AffineKernel):
@@ -31,35 +30,25 @@ class Backward(AffineKernel):
         quantized, kind = tensor.quantized, tensor.type
         found = program or backward_program(quantized.scheme, quantized.tiling, kind.name)
         assert found is not None, "planned for a layout that kernels walk"
-        self._plan, self._blocks = found, quantized.params.scale.size
+        self._blocks = quantized.params.scale.size
         self._asymmetric = quantized.params.zero_point is not None
-        stored = np.float32 if kind.bytes == 4 else np.uint16
         size = tensor.values.size
         inputs = {"x": kind.store(tensor.finite).ravel(), "upstream": kind.store(problem.upstream).ravel()}
         sums = {"by_scale": Output((self._blocks,), np.float32)}
         if self._asymmetric:
             sums["by_zero"] = Output((self._blocks,), np.float32)
-        self._grid, self._parts = self._shape(size, device)
-        if self._parts > 1 and not self.atomic:
-            sums["rows"] = Output((self._blocks * self._parts, 2), np.float64)
-        super().__init__(tensor, device, inputs, {"made": Output((size,), stored), **sums}, found.program)
+        threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
+        vectors = -(-size // (found.program.width or 1))
+        if found.program.layout.kind == "column":
+            self._sharing = share_columns(threads, self._blocks, vectors)
+        else:
+            self._sharing = share_blocks(threads, self._blocks, vectors, found.team)
+        if self._sharing.parts > 1 and not self.atomic:
+            sums["rows"] = Output((self._blocks * self._sharing.parts, 2), np.float64)
+        super().__init__(tensor, device, inputs, {"made": Output((size,), kind.stored), **sums}, found.program)
         specialisation = found.specialisation(self.rule, ATOMIC if self.atomic else 0)
         self._kernel = self.session.kernel(specialisation, "backward")
         self._finish = self.session.kernel(specialisation, "finish")
-
-    def _shape(self, size: int, device: Device) -> tuple[int | tuple[int, int], int]:
-        """(grid, parts that a block is found in): enough warps to fill the device, each with a few steps to do."""
-        from harness.backends.cuda.session import session
-
-        plan, blocks = self._plan, self._blocks
-        lanes = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * _WARP
-        vectors = max(1, -(-size // (plan.program.width or 1)))
-        if plan.program.layout.kind == "column":
-            across = -(-blocks // THREADS)
-            parts = max(1, min(-(-lanes // (across * THREADS)), vectors // blocks // _STEPS, 65535))
-            return (across, parts), parts
-        parts = max(1, min(-(-lanes // (plan.team * blocks)), vectors // blocks // (plan.team * _STEPS)))
-        return -(-blocks * parts * plan.team // THREADS), parts
 
     def launch_on(self, arrays: Arrays) -> None:
         nothing = np.uint64(0)
@@ -70,9 +59,9 @@ class Backward(AffineKernel):
                 sums.data.memset_async(0, sums.nbytes)
         results = (arrays["made"], rows, by_scale, by_zero)
         operands: tuple[Any, ...] = (arrays["x"], arrays["upstream"], *self.scaling(arrays), *results)
-        split = (np.uint32(self._blocks), np.uint32(self._parts))
+        split = (np.uint32(self._blocks), np.uint32(self._sharing.parts))
         launch = self.session.launch
-        launch(self._kernel, self._grid, THREADS, *operands, self.count, *self.limits, *split, *self.blocks)
+        launch(self._kernel, self._sharing.grid, THREADS, *operands, self.count, *self.limits, *split, *self.blocks)
         if "rows" in arrays:
             sums = (rows, by_scale, by_zero, self.count, self.limits[1], split[1])
             launch(self._finish, self._blocks, THREADS, *sums, *self.blocks)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from harness.device import Device
 from harness.kernels.common.affine_program import THREADS, AffineProgram, affine, affine_program
+from harness.kernels.common.shared_blocks import WARP
+from harness.kernels.common.supports import scheme_and_tiling
 from harness.kernels.spec import KernelSpec, Request, Supports
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.granularity import Tiling
@@ -15,7 +17,6 @@ from harness.numerics.scheme import OperandScheme
 SOURCE = "fake_quantize_backward/backward.cu"
 STE, LSQ = 0, 1
 ATOMIC = 1
-_WARP = 32
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,9 @@ class BackwardProgram:
 
     def specialisation(self, rule: int, atomic: int) -> Specialisation:
         """Its compilation by a rule (STE or LSQ), sums by atomics or not."""
-        macros: dict[str, str | int] = dict(self.program.specialisation(SOURCE, signed=False).macros)
+        made = self.program.specialisation(SOURCE, signed=False)
         # Sums walk in their own way; codes are never made: formats differ by their limits alone.
-        del macros["UNROLL"]
-        macros |= {"BITS": 8, "RULE": rule, "ATOMIC": atomic, "TEAM": self.team}
-        return Specialisation.of(SOURCE, **macros)
+        return made.changed("UNROLL", BITS=8, RULE=rule, ATOMIC=atomic, TEAM=self.team)
 
 
 def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> BackwardProgram | None:
@@ -45,14 +44,13 @@ def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> Backw
     if kind == "one":
         return BackwardProgram(program, THREADS)
     vectors = -(-block[0] * block[1] * block[2] // (program.width or 1))
-    return BackwardProgram(program, min(_WARP, 1 << (vectors - 1).bit_length()))
+    return BackwardProgram(program, min(WARP, 1 << (vectors - 1).bit_length()))
 
 
 def _specialise(rule: int, atomic: int) -> Callable[[Request], Specialisation]:
     def of(request: Request) -> Specialisation:
         plan = request["tensor"]
-        assert plan.scheme is not None, "planned for a quantized tensor"
-        found = backward_program(plan.scheme, plan.scheme.blocks.tiling(plan.shape, plan.channel_axis), plan.dtype)
+        found = backward_program(*scheme_and_tiling(plan), plan.dtype)
         assert found is not None, "planned for a layout that kernels walk"
         return found.specialisation(rule, atomic)
 

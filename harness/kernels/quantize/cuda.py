@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.backends.cuda.kernel import Arrays, Output
 from harness.device import Device
-from harness.kernels.common.affine_kernel import AffineKernel, code_bytes, program_of, read_codes
+from harness.kernels.common.affine_kernel import AffineKernel, code_bytes, read_codes
 from harness.kernels.common.affine_program import THREADS, AffineProgram
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.quantize.oracle import Codes
@@ -16,9 +16,10 @@ from harness.kernels.quantize.spec import SOURCE
 class QuantizeAffine(AffineKernel):
     """Static range: scales and zero points are operands."""
 
+    writes_codes = True
+
     def __init__(self, problem: TensorProblem, device: Device, program: AffineProgram | None = None) -> None:
         values = problem.type.store(problem.finite).ravel()
-        program = program or program_of(problem, writes_codes=True)
         super().__init__(problem, device, {"x": values}, {"codes": Output((code_bytes(problem),), np.uint8)}, program)
         self._kernel = self.session.kernel(self.program.specialisation(SOURCE, signed=False), "quantize")
         self._grid = self.grid(self.program.width or 8 // problem.quantized.scheme.element.bits)

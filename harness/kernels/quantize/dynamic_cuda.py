@@ -9,14 +9,22 @@ from numpy.typing import NDArray
 
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
-from harness.kernels.common.affine_kernel import code_bytes, code_limits, program_of, read_codes, read_scales
+from harness.kernels.common.affine_kernel import (
+    code_bytes,
+    code_limits,
+    program_of,
+    read_codes,
+    read_scales,
+    stored_scales,
+)
 from harness.kernels.common.affine_program import THREADS
+from harness.kernels.common.shared_blocks import WARP, share_blocks, share_columns
 from harness.kernels.common.tensor_problem import TensorProblem
-from harness.kernels.quantize.dynamic_program import TWO_PASS, WARP, Team, dynamic_specialisation, one_pass
+from harness.kernels.quantize.dynamic_program import TWO_PASS, Team, dynamic_specialisation, one_pass
 from harness.kernels.quantize.oracle import Codes
+from harness.numerics.scales import global_scale_of
 from harness.numerics.scheme import OperandScheme
 
-_SCALE_TYPES = {"f32": np.float32, "f16": np.uint16, "bf16": np.uint16}
 _WARPS_A_MULTIPROCESSOR = 64
 
 
@@ -29,12 +37,17 @@ class _Dynamic(CudaKernel):
         blocks = (params.scale.size,)
         outputs = {
             "codes": Output((code_bytes(problem),), np.uint8),
-            "scales": Output(blocks, _SCALE_TYPES.get(scheme.scale_format, np.uint8)),
+            "scales": Output(blocks, stored_scales(problem).dtype),
             **({} if scheme.symmetric else {"zeros": Output(blocks, np.float32)}),
             **scratch,
         }
         super().__init__(device, {"x": problem.type.store(problem.finite).ravel()}, outputs)
         self.target = _target(scheme)
+
+    @property
+    def threads_to_fill(self) -> int:
+        """The device."""
+        return self.session.multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
 
     def zeros(self, arrays: Arrays) -> Any:
         """Where zero points go; a null pointer where codes have none."""
@@ -71,7 +84,7 @@ class QuantizeDynamic(_Dynamic):
         if self._find_top is not None:
             top = arrays["top"]
             top.data.memset_async(0, top.nbytes)
-            grid = self.session.multiprocessors * (_WARPS_A_MULTIPROCESSOR * WARP // team.threads)
+            grid = self.threads_to_fill // team.threads
             count = np.uint64(self.problem.values.size)
             self.session.launch(self._find_top, grid, team.threads, arrays["x"], top, count)
         shape = (plan.rows, plan.columns, plan.block_rows, plan.block_columns, plan.across, plan.blocks)
@@ -82,9 +95,8 @@ class QuantizeDynamic(_Dynamic):
     def _whole(self) -> float:
         if not self._two_level:
             return 1.0
-        top = self.array("top")[:1].view(np.float32)[0]
-        steps = np.float32(448 * self.problem.quantized.scheme.element.largest)
-        return float(max(top / steps, np.float32(2.0**-126))) if top > 0 else 1.0
+        top = self.array("top")[:1].view(np.float32)
+        return float(global_scale_of(top, self.problem.quantized.scheme.element.largest))
 
 
 class QuantizeTwoPass(_Dynamic):
@@ -99,28 +111,22 @@ class QuantizeTwoPass(_Dynamic):
         names = ("find_range", "make_scales", "quantize")
         self._find, self._make, self._encode = (self.session.kernel(specialisation, name) for name in names)
         self._arguments = tuple(np.uint32(each) for each in self._program.block_arguments)
-        self._grid, self._parts = self._range_grid()
+        threads, columns = self.threads_to_fill, self._program.block_arguments[1]
+        vectors = -(-problem.values.size // (self._program.width or 1))
+        if self._program.layout.kind == "column":
+            self._sharing = share_columns(threads, columns, vectors)
+        else:
+            self._sharing = share_blocks(threads, self._blocks, vectors, WARP)
         unit = self._program.width or 8
         self._encode_grid = max(1, -(-problem.values.size // (unit * THREADS * self._program.unroll)))
 
-    def _range_grid(self) -> tuple[int | tuple[int, int], int]:
-        """(grid, parts that a block is found in): enough warps to fill the device, each with a few steps to do."""
-        warps = self.session.multiprocessors * _WARPS_A_MULTIPROCESSOR
-        vectors = -(-self.problem.values.size // (self._program.width or 1))
-        if self._program.layout.kind == "column":
-            columns = self._program.block_arguments[1]
-            across = -(-columns // THREADS)
-            parts = max(1, min(-(-warps * WARP // (across * THREADS)), -(-vectors // columns // 4)))
-            return (across, parts), parts
-        parts = max(1, min(-(-warps // self._blocks), vectors // self._blocks // (4 * WARP)))
-        return -(-self._blocks * parts * WARP // THREADS), parts
-
     def launch_on(self, arrays: Arrays) -> None:
-        count, blocks, parts = np.uint64(self.problem.values.size), np.uint32(self._blocks), np.uint32(self._parts)
+        count = np.uint64(self.problem.values.size)
+        blocks, parts = np.uint32(self._blocks), np.uint32(self._sharing.parts)
         keys, zeros = arrays["keys"], arrays["zeros"]
         keys.data.memset_async(0, keys.nbytes)
         launch = self.session.launch
-        launch(self._find, self._grid, THREADS, arrays["x"], keys, count, blocks, parts, *self._arguments)
+        launch(self._find, self._sharing.grid, THREADS, arrays["x"], keys, count, blocks, parts, *self._arguments)
         made = (keys, arrays["scales"], zeros, blocks, *self.target)
         launch(self._make, -(-self._blocks // THREADS), THREADS, *made)
         limits = self.target[2:]

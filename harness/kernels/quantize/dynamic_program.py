@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from harness.device import Device
 from harness.kernels.common.affine_program import AffineProgram, affine, affine_program
-from harness.kernels.common.supports import quantized
-from harness.kernels.spec import OperandPlan, Request
+from harness.kernels.common.shared_blocks import WARP
+from harness.kernels.common.supports import quantized, scheme_and_tiling
+from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
@@ -19,7 +20,6 @@ from harness.numerics.value_types import VALUE_TYPES
 
 ONE_PASS = "quantize/dynamic.cu"
 TWO_PASS = "quantize/two_pass.cu"
-WARP = 32
 _WARP_LOADS = 4
 """Loads a thread of a warp that holds a block alone; larger blocks are held by a whole thread block."""
 _LOADS, _MOST_LOADS = 4, 8
@@ -59,10 +59,14 @@ class OnePass:
 
     def specialisation(self) -> Specialisation:
         """Its compilation."""
-        macros: dict[str, str | int] = dict(dynamic_specialisation(self.program, ONE_PASS).macros)
-        del macros["LAYOUT"], macros["UNROLL"]  # this source walks in its own way
-        macros |= {"TEAM": self.team.lanes, "HELD": self.team.held, "THREADS": self.team.threads}
-        return Specialisation.of(ONE_PASS, **macros, TALL=int(self.block_rows > 1))
+        team = self.team
+        return dynamic_specialisation(self.program, ONE_PASS).changed(
+            *("LAYOUT", "UNROLL"),  # this source walks in its own way
+            TEAM=team.lanes,
+            HELD=team.held,
+            THREADS=team.threads,
+            TALL=int(self.block_rows > 1),
+        )
 
 
 def one_pass(scheme: OperandScheme, tiling: Tiling, dtype: str, team: Team | None = None) -> OnePass | None:
@@ -100,31 +104,27 @@ def _team(rows: int, columns: int, loads: int) -> Team | None:
 
 def dynamic_specialisation(program: AffineProgram, source: str) -> Specialisation:
     """What ``common/make_scale.cuh`` is told besides."""
-    made, scheme = program.specialisation(source, signed=False), program.scheme
-    more = {
-        "UNSIGNED": int(scheme.symmetric and not scheme.element.signed),
-        "ROUND_UP": int(scheme.scale_format == "e8m0_rceil"),
-    }
-    macros = dict(made.macros) | {name: str(value) for name, value in more.items()}
-    return Specialisation.of(source, **macros)
+    scheme = program.scheme
+    return program.specialisation(source, signed=False).changed(
+        UNSIGNED=int(scheme.symmetric and not scheme.element.signed),
+        ROUND_UP=int(scheme.scale_format == "e8m0_rceil"),
+    )
 
 
-def _plan_of(request: Request) -> tuple[OperandPlan, OperandScheme, Tiling]:
+def _one_pass_of(request: Request) -> OnePass | None:
     plan = request["tensor"]
-    assert plan.scheme is not None, "planned for a quantized tensor"
-    return plan, plan.scheme, plan.scheme.blocks.tiling(plan.shape, plan.channel_axis)
+    return one_pass(*scheme_and_tiling(plan), plan.dtype)
 
 
 def specialise_one_pass(request: Request) -> Specialisation:
-    plan, scheme, tiling = _plan_of(request)
-    found = one_pass(scheme, tiling, plan.dtype)
+    found = _one_pass_of(request)
     assert found is not None, "planned for blocks that fit"
     return found.specialisation()
 
 
 def specialise_two_pass(request: Request) -> Specialisation:
-    plan, scheme, tiling = _plan_of(request)
-    program = affine_program(scheme, tiling, plan.dtype, writes_codes=True)
+    plan = request["tensor"]
+    program = affine_program(*scheme_and_tiling(plan), plan.dtype, writes_codes=True)
     assert program is not None, "planned for a layout that kernels walk"
     return dynamic_specialisation(program, TWO_PASS)
 
@@ -133,9 +133,9 @@ def takes_one_pass(request: Request, device: Device) -> str | None:
     """What ``dynamic`` takes."""
     if reason := _dynamic(request, device):
         return reason
-    plan, scheme, tiling = _plan_of(request)
-    if one_pass(scheme, tiling, plan.dtype) is None:
+    if _one_pass_of(request) is None:
         return "holds a block in registers: at most 8192 loads of 16 bytes, rows and blocks of whole loads"
+    scheme, _ = quantized(request, "tensor")
     if scheme.scales.two_level and not scheme.symmetric:
         return "makes e4m3 scales for symmetric codes only"
     return None
@@ -145,8 +145,7 @@ def takes_two_pass(request: Request, device: Device) -> str | None:
     """What ``dynamic_two_pass`` takes."""
     if reason := _dynamic(request, device):
         return reason
-    scheme = request["tensor"].scheme
-    assert scheme is not None
+    scheme, _ = quantized(request, "tensor")
     return "makes no scales of two levels" if scheme.scales.two_level else None
 
 
