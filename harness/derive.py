@@ -6,7 +6,11 @@ from collections.abc import Iterable
 
 from harness.columns import Row
 
-_SAME_PROBLEM = ("op", "shape_name", "data", "m", "n", "k", "rows", "cols", "dtype")
+_SAME_PROBLEM = (
+    *("op", "shape_name", "data", "m", "n", "k", "rows", "cols", "dtype"),
+    # of ops of one tensor, which the scheme is part of; a product's may differ: a peer may take other weights
+    *("format", "granularity", "symmetric", "scale_format", "narrow_range", "range", "calibration"),
+)
 
 
 def derive(rows: Iterable[Row]) -> list[Row]:
@@ -35,4 +39,4 @@ def derive(rows: Iterable[Row]) -> list[Row]:
 
 
 def _problem(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in _SAME_PROBLEM)
+    return tuple(row.get(name) for name in _SAME_PROBLEM)

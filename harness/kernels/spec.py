@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -44,6 +45,7 @@ class KernelSpec:
     axes collapse to one case. ``definition`` says what the kernel computes where that is not the oracle's definition,
     and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles. ``arithmetic`` names
     the unit's rate that bounds its operations (``f16``, ``int8``, ``dp4a`` … of ``harness.backends.cuda.datasheet``).
+    ``requires`` names a package that is not among this one's own (a peer's): without it the kernel's cases are skipped.
     """
 
     name: str
@@ -59,12 +61,17 @@ class KernelSpec:
     """Reference kernels are timed at most three times."""
     cuda: CudaSource | None = None
     arithmetic: str | None = None
+    requires: str = ""
 
     def problem(self, request: Request, device: Device) -> str | None:
         """Why ``device`` cannot serve ``request`` with this kernel, or None."""
         if self.cuda is not None and (reason := self.cuda.problem_on(device.architecture)):
             return reason
-        return self.supports(request, device)
+        if (reason := self.supports(request, device)) is not None:
+            return reason
+        if self.requires and importlib.util.find_spec(self.requires) is None:
+            return f"needs the package {self.requires}: pip install {self.requires}"
+        return None
 
     def load(self) -> Any:
         """The class that runs this kernel."""

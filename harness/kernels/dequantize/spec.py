@@ -3,6 +3,7 @@
 from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec, reference_spec
+from harness.kernels.torch_peers.spec import torch_specs
 
 SOURCE = "dequantize/dequantize.cu"
 
@@ -24,5 +25,6 @@ KERNELS = (
         reads_codes=True,
         max_registers=48,
     ),
+    *torch_specs("dequantize"),
     reference_spec("dequantize"),
 )

@@ -4,6 +4,7 @@ from harness.device import Device
 from harness.kernels.common.supports import quantized, static
 from harness.kernels.fake_quantize_backward.program import LSQ, STE, backward_specs
 from harness.kernels.spec import Request, reference_spec
+from harness.kernels.torch_peers.spec import torch_specs
 
 
 def learned(request: Request, device: Device) -> str | None:
@@ -27,6 +28,8 @@ def learned_symmetric(request: Request, device: Device) -> str | None:
 KERNELS = (
     *backward_specs("ste_backward", STE, ("Backward", "SteAtomic"), learned),
     *backward_specs("lsq_backward", LSQ, ("LsqBackward", "LsqAtomic"), learned_symmetric),
+    *torch_specs("ste_backward"),
+    *torch_specs("lsq_backward"),
     reference_spec("ste_backward", family="fake_quantize_backward", supports=learned),
     reference_spec("lsq_backward", family="fake_quantize_backward", supports=learned_symmetric),
 )
