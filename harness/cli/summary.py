@@ -12,6 +12,7 @@ from rich.markup import escape
 from harness.cli.console import table
 from harness.cli.format import decibels, ratio, seconds
 from harness.columns import Row
+from harness.kernels.spec import PITFALL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ def show_summary(result: RunResult, console: Console) -> None:
     if len(timed):
         _show(console, "Best schemes by speed", timed.sort_values("speedup", ascending=False))
     console.print(_counts_line(rows))
-    for line in [*skip_lines(rows), *machine_lines(rows)]:
+    for line in [*pitfall_lines(rows), *skip_lines(rows), *machine_lines(rows)]:
         console.print(line, markup=False)
     console.print(f"results: {result.path}", markup=False, soft_wrap=True)
 
@@ -44,7 +45,8 @@ def _schemes(rows: Sequence[Row]) -> pd.DataFrame:
     import pandas as pd  # the first case need not wait for it
 
     names = ["scheme", "kernel", "sqnr_db", "time_s", "speedup", "bits_per_element", "case_id"]
-    ok = [[row[name] for name in names] for row in rows if row["status"] == "ok" and row["scheme"]]
+    shown = [row for row in rows if row["status"] == "ok" and row["scheme"] and row["kernel_role"] != PITFALL]
+    ok = [[row[name] for name in names] for row in shown]
     frame = pd.DataFrame(ok, columns=names)
     figures = ["sqnr_db", "time_s", "speedup", "bits_per_element"]
     frame[figures] = frame[figures].astype(float)
@@ -72,6 +74,20 @@ def _show(console: Console, title: str, schemes: pd.DataFrame) -> None:
 def _counts_line(rows: Sequence[Row]) -> str:
     counts = Counter(row["status"] for row in rows)
     return f"{len(rows)} cases: " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def pitfall_lines(rows: Sequence[Row]) -> list[str]:
+    """Of kernels that are wrong on purpose: how many cases show it, and which kernels no case shows to be wrong."""
+    ran = [row for row in rows if row["kernel_role"] == PITFALL and row["status"] != "skipped"]
+    cases = Counter(row["kernel"] for row in ran)
+    shown = Counter(row["kernel"] for row in ran if row["status"] == "inaccurate")
+    lines = [f"pitfalls: {shown.total()} of {len(ran)} cases inaccurate, as is expected of them"] if ran else []
+    for kernel, count in sorted(cases.items()):
+        if not shown[kernel]:
+            ended = Counter(row["status"] for row in ran if row["kernel"] == kernel)
+            how = ", ".join(f"{number} {status}" for status, number in ended.most_common())
+            lines.append(f"pitfall {kernel}: none of its {count} cases shows what is wrong with it ({how})")
+    return lines
 
 
 def machine_lines(rows: Sequence[Row]) -> list[str]:

@@ -11,7 +11,17 @@ import importlib
 import os
 
 from harness.errors import DataError, did_you_mean
-from harness.kernels import calibration, dequantize, fake_quantize, fake_quantize_backward, gemm, quantize, statistics
+from harness.kernels import (
+    calibration,
+    dequantize,
+    fake_quantize,
+    fake_quantize_backward,
+    fold_batch_norm,
+    gemm,
+    pitfalls,
+    quantize,
+    statistics,
+)
 from harness.kernels.spec import KernelSpec
 
 KERNELS: tuple[KernelSpec, ...] = (
@@ -22,6 +32,8 @@ KERNELS: tuple[KernelSpec, ...] = (
     *statistics.KERNELS,
     *calibration.KERNELS,
     *gemm.KERNELS,
+    *fold_batch_norm.KERNELS,
+    *pitfalls.KERNELS,
 )
 
 PLUGINS_VARIABLE = "HARNESS_PLUGINS"

@@ -69,6 +69,7 @@ OPS: dict[str, Op] = {
         ),
         _one_tensor("statistics", "error statistics of a quantized tensor"),
         _one_tensor("calibration", "values → scales and zero points"),
+        _one_tensor("fold_batch_norm", "convolution's weight and a batch normalisation → folded weight and bias"),
         Op(
             "gemm",
             ("weight", "activation"),

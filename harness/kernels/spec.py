@@ -13,6 +13,8 @@ from harness.kernels.specialisation import CudaSource
 from harness.numerics.scheme import OperandScheme
 
 Role = Literal["kernel", "baseline", "peer", "reference", "pitfall"]
+PITFALL: Role = "pitfall"
+"""Of kernels that are wrong on purpose: they run where a suite names them, and nothing recommends them."""
 
 
 @dataclass(frozen=True)

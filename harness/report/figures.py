@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from harness.report import accuracy_figures as accuracy
 from harness.report import speed_figures as speed
 from harness.report.points import COLUMNS as POINT_COLUMNS
-from harness.report.tidy import natural_key, present
+from harness.report.tidy import natural_key, present, recommendable
 
 # More are too many to choose among, and would make the page slow to build and to load.
 DRAWING_LIMIT = 300
@@ -201,14 +201,14 @@ class Drawings:
 
 
 def draw(spec: FigureSpec, records: pd.DataFrame) -> Drawings:
-    """Every drawing of ``spec`` from tidy ``records``; only cases of status ``ok`` are drawn.
+    """Every drawing of ``spec`` from tidy ``records``; only cases of status ``ok`` are drawn, and no pitfalls.
 
     What cannot be drawn says why in ``absent``. No records at all give no drawing. Of more than ``DRAWING_LIMIT``, those
     with the most cases are kept.
     """
     # Other columns would be copied for nothing into every part.
     columns = dict.fromkeys((*POINT_COLUMNS, *spec.columns, *spec.optional, *spec.split))
-    good = records.loc[records["status"] == "ok", list(columns)]
+    good = records.loc[recommendable(records), list(columns)]
     if good.empty:
         return Drawings((), 0)
     parts = [(tuple(str(part) for part in key), rows) for key, rows in good.groupby(list(spec.split), sort=False)]

@@ -12,7 +12,7 @@ from harness.report.columns import COLUMN_OF, STATUSES, Kind
 from harness.report.display import MISSING, number, shortened, with_prefix
 from harness.report.speed_figures import geometric_means_of
 from harness.report.style import Look, look
-from harness.report.tidy import UNQUANTIZED, natural_key
+from harness.report.tidy import UNQUANTIZED, natural_key, recommendable
 
 SHOWN_VALUES = 6
 SHOWN_REASONS = 10
@@ -186,7 +186,7 @@ def _reasons(records: pd.DataFrame) -> list[ReasonCount]:
 
 
 def _best_tables(records: pd.DataFrame) -> tuple[BestTable, ...]:
-    good = records[(records["status"] == "ok") & (records["scheme_label"] != UNQUANTIZED)]
+    good = records[recommendable(records) & (records["scheme_label"] != UNQUANTIZED)]
     one_device = good["device_label"].nunique() <= 1
     keys = ["op"] if one_device else ["op", "device_label"]
     groups = sorted(good.groupby(keys, sort=False), key=lambda group: [natural_key(str(part)) for part in group[0]])

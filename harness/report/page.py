@@ -18,7 +18,7 @@ from harness.report.install import check_target, install
 from harness.report.overview import overview
 from harness.report.script import assignment
 from harness.report.table import FILTERS, table
-from harness.report.tidy import tidy
+from harness.report.tidy import recommendable, tidy
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "plotly.min.js"
@@ -157,7 +157,7 @@ def _environment() -> jinja2.Environment:
 
 def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ...]:
     """What the reader chooses for the whole page: the columns that its figures are split by, in order of appearance."""
-    good = frame[frame["status"] == "ok"]
+    good = frame[recommendable(frame)]
     split = {name for panel in panels if not panel.absent for name in panel.split}
     return tuple(Choice(name, label, tuple(good[name].unique())) for name, label in _PAGE_CHOICES if name in split)
 

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import StoreError
+from harness.kernels.spec import PITFALL
 from harness.report.columns import COLUMN_OF, COLUMNS
 from harness.report.display import MISSING
 
@@ -165,6 +166,12 @@ def _extents(frame: pd.DataFrame, names: tuple[str, ...]) -> list[str]:
     return [
         "" if any(pd.isna(x) for x in row) else "×".join(f"{x:.0f}" for x in row) for row in zip(*columns, strict=True)
     ]
+
+
+def recommendable(frame: pd.DataFrame) -> pd.Series:
+    """Mask of the rows that figures and tables of the best may show: those that are ok, kernels that are wrong on purpose left
+    out (some data do not show what is wrong with them)."""
+    return (frame["status"] == "ok") & (frame["kernel_role"] != PITFALL)
 
 
 def present(frame: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from harness.kernels import all_kernels
 from harness.kernels.ops import OPS, Op, axis_prefix
+from harness.kernels.spec import PITFALL
 from harness.suite.fields import (
     MAX_VALUES,
     CalibrationText,
@@ -167,8 +168,10 @@ def axis_names(op: Op) -> tuple[str, ...]:
 
 
 def _kernel(op: Op, backend: str | None = None) -> Any:
-    """The name of one of the op's kernels; with ``backend``, of those that run there."""
-    rows = [row for row in all_kernels() if row.op == op.name and (backend is None or row.backend in (None, backend))]
+    """The name of one of the op's kernels; with ``backend``, of those that run there and may be measured against."""
+    rows = [row for row in all_kernels() if row.op == op.name]
+    if backend is not None:
+        rows = [row for row in rows if row.backend in (None, backend) and row.role != PITFALL]
     label = f"kernel of {op.name}" + (f" on {backend}" if backend else "")
     return one_of(label, tuple(row.name for row in rows))
 

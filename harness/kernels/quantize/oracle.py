@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from harness.kernels.common.tensor_problem import (
     tensor_work,
 )
 from harness.kernels.family import Metrics, Verdict, Work
-from harness.numerics.quantize import dequantize, with_params
+from harness.numerics.calibrate import QuantParams
+from harness.numerics.quantize import Quantized, dequantize, with_params
+from harness.numerics.scales import Scales
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -40,20 +43,39 @@ class Quantize:
         return tensor_problem(case, tensors)
 
     def judge(self, problem: TensorProblem, output: Codes) -> Verdict:
-        params = problem.quantized.params
-        if output.scale is not None and not np.array_equal(output.scale.ravel(), params.scale.ravel()):
-            return Verdict(f"scale {output.scale.ravel()[0]!r} differs from {params.scale.ravel()[0]!r}")
-        if output.zero_point is not None and params.zero_point is not None:
-            found, expected = output.zero_point.ravel(), params.zero_point.ravel()
-            if not np.array_equal(found, expected):
-                return Verdict(f"zero point {found[0]} differs from {expected[0]}")
-        return judge_codes(problem, output.codes)
+        params, codes = problem.quantized.params, judge_codes(problem, output.codes)
+        for noun, found, expected in (
+            ("scale", output.scale, params.scale),
+            ("zero point", output.zero_point, params.zero_point),
+        ):
+            if found is None or expected is None:
+                continue
+            if found.size != expected.size:
+                return Verdict(f"output has {found.size} {noun}s, expected {expected.size}", codes.mismatches)
+            wrong = np.flatnonzero(found.ravel() != expected.ravel())
+            if wrong.size:
+                at = wrong[0]
+                return Verdict(f"{noun} {found.ravel()[at]} differs from {expected.ravel()[at]}", codes.mismatches)
+        return codes
 
     def accuracy(self, problem: TensorProblem, output: Codes) -> Metrics:
-        return tensor_accuracy(problem, dequantize(with_params(problem.quantized, output.codes)))
+        """Codes are read with the scales and zero points that the kernel found; with the oracle's where it was given them."""
+        return tensor_accuracy(problem, dequantize(with_params(_as_found(problem, output), output.codes)))
 
     def work(self, problem: TensorProblem, output: object) -> Work:
         return tensor_work(problem, read_bytes=problem.value_bytes)
+
+
+def _as_found(problem: TensorProblem, output: Codes) -> Quantized:
+    """The problem's quantization with the scales and zero points that a kernel found, where it did."""
+    quantized, params = problem.quantized, problem.quantized.params
+    if output.scale is None or output.scale.size != params.scale.size:
+        return quantized
+    zero_point = params.zero_point
+    if zero_point is not None and output.zero_point is not None:
+        zero_point = output.zero_point.reshape(zero_point.shape)
+    found = QuantParams(Scales(output.scale.reshape(params.scale.shape)), zero_point)
+    return dataclasses.replace(quantized, params=found)
 
 
 def _codes(problem: TensorProblem) -> Codes:
