@@ -109,16 +109,16 @@ KERNELS = (
     _pitfall("quantize", "fp4_by_comparison", "quantize", "E2M1 by >= with the midpoints", _format("fp4_e2m1")),
     _pitfall("quantize", "fp8_without_clamp", "quantize", "E4M3 cast without a clamp", _format("fp8_e4m3")),
     _on_device("shared_byte", "SharedByte", "two threads write one byte", Takes(("int4", "uint4"), range="static"), 24),
-    _on_device("block_barrier", "BlockBarrier", "a block's barrier taken for the grid's", Takes(_BYTES), 24),
+    _on_device("block_barrier", "BlockBarrier", "a block's barrier taken for the grid's", Takes(_BYTES), 32),
     _on_device(
         "float_bits",
         "FloatBits",
         "atomicMin on the bits of negative floats",
         Takes(_BYTES, ("per_tensor", "per_token"), symmetric=(False,)),
-        24,
+        40,
     ),
     _on_device(
-        "warp_range", "WarpRange", "a warp's reduction taken for the block's", Takes(_BYTES, ("per_token",)), 24
+        "warp_range", "WarpRange", "a warp's reduction taken for the block's", Takes(_BYTES, ("per_token",)), 40
     ),
     _pitfall("fake_quantize", "subtract_last", "values", "q·s - z·s in place of (q - z)·s", _asymmetric),
     _pitfall("statistics", "running_sum_f32", "values", "squares added up one by one in f32", _integers),
