@@ -6,7 +6,6 @@ pitfall has one line, that of its case with the most damage. A test keeps the ta
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,7 +86,7 @@ def _right_form(wrong: Record, records: Iterable[Record]) -> Record | None:
 def _damage(wrong: Record, right: Record) -> tuple[float, float]:
     """The more, the worse: of the op's measure, then of the codes."""
     name = _MEASURES.get(str(wrong["op"]), "sqnr_db")
-    loss = right[name] - wrong[name] if name == "sqnr_db" else abs(math.log(wrong[name] / right[name]))
+    loss = (right[name] - wrong[name]) if name == "sqnr_db" else abs(wrong[name] - right[name])
     return (loss, wrong["code_mismatches"] or 0)
 
 

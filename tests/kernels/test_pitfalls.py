@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from example_suites import CPU, CUDA
 from rich.console import Console
+from typer.testing import CliRunner
 
 import harness
+from harness.cli import app
 from harness.cli.summary import pitfall_lines, show_summary
 from harness.derive import derive
 from harness.errors import SuiteError
@@ -89,6 +91,40 @@ def test_damage_is_not_that_of_the_scheme(records):
     assert (loss.groupby(pairs["kernel"]).max() > 3).sum() >= 12
 
 
+def test_a_run_of_pitfalls_is_no_failure(tmp_path):
+    suite = str(ROOT / "suites" / "pitfalls_fold_batch_norm.yaml")
+    result = CliRunner().invoke(app, ["run", suite, "--device", "cpu", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "pitfalls: 2 of 2 cases inaccurate, as is expected of them" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "reason"),
+    [
+        ("divide_twice", {"format": "nf4"}, "takes integer formats only, not nf4"),
+        ("divide_twice", {"format": "int8", "symmetric": False}, "takes symmetric schemes only"),
+        ("divide_twice", {"format": "int8", "range": "dynamic"}, "takes no dynamic range of the tensor"),
+        ("signed_offset", {"format": "int8"}, "takes schemes with a zero point only"),
+        ("cast_before_clamp", {"format": "int4"}, "takes no tensor of format int4"),
+        ("fp4_by_comparison", {"format": "fp8_e4m3"}, "takes no tensor of format fp8_e4m3"),
+        ("shared_byte", {"format": "int8"}, "takes no tensor of format int8"),
+        ("shared_byte", {"format": "int4", "range": "dynamic"}, "takes a static range only"),
+        ("shared_byte", {"format": "int4", "scale_format": "bf16"}, "takes scales of f32 only"),
+        ("block_barrier", {"format": "int8"}, "takes a dynamic range only"),
+        ("float_bits", {"format": "int8", "range": "dynamic"}, "takes schemes with a zero point only"),
+        ("warp_range", {"format": "int8", "range": "dynamic"}, "takes no tensor scaled per_tensor"),
+    ],
+)
+def test_what_a_pitfall_does_not_take_is_skipped_with_the_reason(name, axes, reason):
+    (case,) = plan(load_suite(_suite(name, axes)), CUDA)
+    assert case.skip == reason
+
+
+def _suite(name, axes):
+    shapes = [{"name": "a", "rows": 4, "cols": 4}]
+    return {"name": "s", "op": "quantize", "shapes": shapes, "matrix": {"kernel": name, **axes}}
+
+
 # Never recommended.
 
 
@@ -100,12 +136,7 @@ def test_other_suites_run_none(path):
 
 
 def test_none_can_be_a_baseline():
-    suite = {
-        "name": "s",
-        "op": "quantize",
-        "shapes": [{"name": "a", "rows": 4, "cols": 4}],
-        "matrix": {"kernel": "reference", "format": "int8"},
-    }
+    suite = _suite("reference", {"format": "int8"})
     for spec in PITFALLS:
         if spec.op == "quantize":
             with pytest.raises(SuiteError, match="must be a known kernel of quantize on"):
