@@ -15,6 +15,8 @@ from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
 
 Function = Callable[..., None]
+_OPTIONS = {"eager_numerics.division_rounding": True}
+"""Else compiled divisions are approximate, and a code in some millions is another than eager PyTorch's."""
 
 
 class TorchKernel(CudaKernel):
@@ -40,7 +42,7 @@ class TorchKernel(CudaKernel):
         self._call: Any = function
         if compiled:
             torch._dynamo.reset()  # else the ninth problem of the same function is refused
-            self._call = torch.compile(function, fullgraph=True, dynamic=False)
+            self._call = torch.compile(function, fullgraph=True, dynamic=False, options=_OPTIONS)
         self._tensors = [self._as_tensors(self._sets[0])]
 
     def add_set(self) -> None:
