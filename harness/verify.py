@@ -61,8 +61,9 @@ class Evidence:
 
 
 def cuda_kernels(names: Sequence[str] = ()) -> tuple[KernelSpec, ...]:
-    """Kernels of the CUDA backend, all or those named (``dp4a`` or ``quantize/affine``)."""
-    rows = [row for row in KERNELS if row.backend == "cuda"]
+    """Kernels of the CUDA backend, all or those named (``dp4a`` or ``quantize/affine``); not those of other packages, which
+    change without this one."""
+    rows = [row for row in KERNELS if row.backend == "cuda" and not row.requires]
     known = {name: row for row in rows for name in (f"{row.op}/{row.name}", row.name)}
     for name in names:
         if name not in known:
