@@ -1,0 +1,136 @@
+"""The CUDA kernels of calibration on the device: ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.session import session
+from harness.device import Device
+from harness.kernels.calibration.program import MINMAX, CalibrationProgram, calibration_program
+from harness.kernels.common.affine_kernel import code_limits, read_scales, stored_scales
+from harness.kernels.common.affine_program import THREADS
+from harness.kernels.common.shared_blocks import WARP, share_blocks
+from harness.kernels.common.tensor_problem import TensorProblem
+from harness.kernels.specialisation import Specialisation
+from harness.numerics.calibrate import QuantParams
+from harness.numerics.scales import Scales, global_scale_of
+from harness.numerics.scheme import OperandScheme
+
+_WARPS_A_MULTIPROCESSOR = 64
+_ROWS = 16
+"""Rows at least that a thread has of its columns before more threads share them."""
+NOTHING = np.uint64(0)
+"""A null pointer."""
+
+
+class Calibration(CudaKernel):
+    """Values in; scales and zero points out. ``keeps_ranges``: the range of every block is wanted besides."""
+
+    single = False
+    keeps_ranges = False
+
+    def __init__(self, problem: TensorProblem, device: Device, program: CalibrationProgram, scratch: dict[str, Output]):
+        self.problem, self.program = problem, program
+        scheme = problem.quantized.scheme
+        self.blocks = problem.quantized.params.scale.size
+        self._two_level = scheme.scales.two_level
+        self.grid, self.parts = self._share(device)
+        outputs = {"scales": Output((self.blocks,), stored_scales(problem).dtype)}
+        if not scheme.symmetric:
+            outputs["zeros"] = Output((self.blocks,), np.float32)
+        if self._two_level or self.keeps_ranges:
+            outputs["ranges"] = Output((self.blocks, 2), np.float32)
+        # One buffer, cleared by one fill: what counts and finds largest values starts from 0.
+        outputs["cleared"] = Output((3 * self.blocks + 1,), np.uint32)
+        super().__init__(device, {"x": problem.type.store(problem.finite).ravel()}, {**outputs, **scratch})
+        self.count = np.uint64(problem.values.size)
+        self.target = target_of(scheme)
+        self.geometry = tuple(np.uint32(each) for each in program.program.block_arguments)
+        self.shared = (np.uint32(self.blocks), np.uint32(self.parts))
+
+    def _share(self, device: Device) -> tuple[int | tuple[int, int], int]:
+        """Thread blocks of a walk, and the parts that a scale block is dealt to."""
+        program, team = self.program.program, self.program.team
+        threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
+        vectors = -(-self.problem.values.size // (program.width or 1))
+        if self.program.is_column and not self.single:
+            across, rows = -(-program.block_arguments[1] // team), program.layout.extents[1]
+            deep = max(1, min(-(-threads // (across * THREADS)), rows // (_ROWS * (THREADS // team))))
+            return (across, deep), deep
+        if team < THREADS:
+            return max(1, -(-self.blocks * team // THREADS)), 1
+        sharing = share_blocks(threads, self.blocks, vectors, team)
+        assert isinstance(sharing.grid, int), "blocks are dealt along one axis"
+        return max(1, sharing.grid), sharing.parts
+
+    def made(self, arrays: Arrays) -> tuple[Any, ...]:
+        """CALIBRATED_PARAMETERS of ``common/put_scale.cuh``."""
+        zeros, ranges = arrays.get("zeros", NOTHING), arrays.get("ranges", NOTHING)
+        return arrays["scales"], zeros, ranges, arrays["cleared"][3 * self.blocks :], *self.target
+
+    def find_ranges(self, arrays: Arrays, kernel: Any) -> None:
+        """Ranges, and the scales that they make where those have one level."""
+        cleared = arrays["cleared"]
+        keys, tickets = cleared[: 2 * self.blocks], cleared[2 * self.blocks : 3 * self.blocks]
+        operands = (arrays["x"], keys, tickets, *self.made(arrays), self.count, *self.shared, *self.geometry)
+        self.session.launch(kernel, self.grid, THREADS, *operands)
+
+    def clear(self, arrays: Arrays) -> None:
+        """Only what is used: teams that have whole blocks share nothing."""
+        if self.parts > 1 or self.program.is_column or self._two_level:
+            arrays["cleared"].data.memset_async(0, arrays["cleared"].nbytes)
+
+    def finish_scales(self, arrays: Arrays, kernel: Any) -> None:
+        """Scales of two levels, once the tensor's largest magnitude is known."""
+        if self._two_level:
+            self.session.launch(kernel, -(-self.blocks // THREADS), THREADS, *self.made(arrays), self.shared[0])
+
+    def entries(self, specialisation: Specialisation, *names: str) -> tuple[Any, ...]:
+        """Kernels by name; ``make_scales`` last, None where scales have one level."""
+        found = tuple(self.session.kernel(specialisation, name) for name in names)
+        return *found, self.session.kernel(specialisation, "make_scales") if self._two_level else None
+
+    def output(self) -> QuantParams:
+        params, scheme = self.problem.quantized.params, self.problem.quantized.scheme
+        scale = read_scales(scheme.scale_format, self.array("scales"), self._whole()).reshape(params.scale.shape)
+        if scheme.symmetric:
+            return QuantParams(Scales(scale), None)
+        return QuantParams(Scales(scale), self.array("zeros").astype(np.int32).reshape(params.scale.shape))
+
+    def _whole(self) -> float:
+        if not self._two_level:
+            return 1.0
+        top = self.array("cleared")[-1:].view(np.float32)
+        return float(global_scale_of(top, self.problem.quantized.scheme.element.largest))
+
+
+class MinMax(Calibration):
+    """The observed range."""
+
+    def __init__(self, problem: TensorProblem, device: Device, program: CalibrationProgram | None = None) -> None:
+        super().__init__(problem, device, program or program_of_problem(problem), {})
+        self._find, self._make = self.entries(self.program.specialisation(MINMAX), "find_range")
+
+    def launch_on(self, arrays: Arrays) -> None:
+        self.clear(arrays)
+        self.find_ranges(arrays, self._find)
+        self.finish_scales(arrays, self._make)
+
+
+def program_of_problem(problem: TensorProblem, *, single: bool = False, team: int | None = None) -> CalibrationProgram:
+    """The program that planning found for this problem."""
+    quantized = problem.quantized
+    found = calibration_program(quantized.scheme, quantized.tiling, problem.type.name, single=single, team=team)
+    assert found is not None, "planned for a layout that kernels walk"
+    return found
+
+
+def target_of(scheme: OperandScheme) -> tuple[Any, ...]:
+    """``Target`` of ``common/make_scale.cuh``."""
+    element, (low, high) = scheme.element, code_limits(scheme)
+    if scheme.symmetric:
+        return np.float32(element.largest), np.int32(element.emax), low, high
+    return np.float32(high - low), np.int32(element.bits - 1), low, high

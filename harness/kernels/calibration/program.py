@@ -1,0 +1,109 @@
+"""The CUDA kernels of calibration: which requests they take, and how each is compiled.
+
+They share one walk (``common/block_walk.cuh``): a team of threads has a scale block, or one of several parts of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from harness.device import Device
+from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program
+from harness.kernels.common.shared_blocks import WARP
+from harness.kernels.common.supports import quantized, scheme_and_tiling, static
+from harness.kernels.spec import Request
+from harness.kernels.specialisation import Specialisation
+from harness.numerics.granularity import Tiling
+from harness.numerics.scheme import OperandScheme
+
+MINMAX = "calibration/minmax.cu"
+PERCENTILE = "calibration/percentile.cu"
+KL = "calibration/kl.cu"
+MSE = "calibration/mse.cu"
+
+LARGE_BLOCK = 1 << 16
+"""Elements of a block from which its histogram is worth several copies."""
+
+
+@dataclass(frozen=True)
+class CalibrationProgram:
+    """A tensor's walk, and the threads (a power of two, at most a thread block's) that have a block together; in the layout
+    ``column`` those side by side."""
+
+    program: AffineProgram
+    team: int
+    smallest_block: int
+    block_elements: int
+    """Of a whole block."""
+
+    @property
+    def is_column(self) -> bool:
+        return self.program.layout.kind == "column"
+
+    def specialisation(self, source: str, **macros: int) -> Specialisation:
+        """Formats differ by limits that are arguments, except a two-level one, which has no zero."""
+        scheme = self.program.scheme
+        made = self.program.specialisation(source, signed=False)
+        return made.changed(
+            *("UNROLL", "BITS", "EXPONENT", "MANTISSA"),
+            ELEMENT=int(scheme.element.kind == "binary"),
+            UNSIGNED=int(scheme.symmetric and not scheme.element.signed),
+            ROUND_UP=int(scheme.scale_format == "e8m0_rceil"),
+            TEAM=self.team,
+        ).changed(**macros)
+
+
+def calibration_program(
+    scheme: OperandScheme, tiling: Tiling, dtype: str, *, single: bool = False, team: int | None = None
+) -> CalibrationProgram | None:
+    """None where the blocks are laid out as no kernel walks. ``single``: elements of columns are taken one by one."""
+    program = affine_program(scheme, tiling, dtype)
+    if program is None:
+        return None
+    layout = program.layout
+    if layout.kind == "column":
+        program = replace(program, width=0) if single else program
+        chosen = THREADS if single else _power_of_two(-(-layout.extents[2] // max(1, program.width)))
+    else:
+        vectors = -(-layout.block[0] * layout.block[1] * layout.block[2] // max(1, program.width))
+        # Two loads a thread hide more of the memory's latency than one (measured for quantize, NOTES.md there).
+        lanes = _power_of_two(-(-vectors // 2))
+        chosen = lanes if lanes <= WARP else THREADS
+    elements = layout.block[0] * layout.block[1] * layout.block[2]
+    return CalibrationProgram(program, team or min(chosen, THREADS), tiling.smallest_block, elements)
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << max(0, least - 1).bit_length()
+
+
+def program_of_request(request: Request, *, single: bool = False) -> CalibrationProgram:
+    """The program that planning found."""
+    plan = request["tensor"]
+    found = calibration_program(*scheme_and_tiling(plan), plan.dtype, single=single)
+    assert found is not None, "planned for a layout that kernels walk"
+    return found
+
+
+def walked(request: Request, kind: str) -> str | None:
+    """What every kernel here asks for: a static range found by calibrations of that ``kind``, blocks that kernels walk."""
+    scheme, missing = quantized(request, "tensor")
+    if reason := missing or static(scheme, "tensor"):
+        return reason
+    if scheme.calibrator.kind != kind:
+        return f"calibrates by {kind}, not {scheme.calibration}"
+    if scheme.scales.two_level and not scheme.symmetric:
+        return "makes e4m3 scales for symmetric codes only"
+    plan = request["tensor"]
+    if affine_program(*scheme_and_tiling(plan), plan.dtype) is None:
+        return "takes fewer than 2^32 elements, and blocks that three axes describe"
+    return None
+
+
+def takes_minmax(request: Request, device: Device) -> str | None:
+    """What ``minmax`` takes."""
+    return walked(request, "minmax")
+
+
+def specialise_minmax(request: Request) -> Specialisation:
+    return program_of_request(request).specialisation(MINMAX)
