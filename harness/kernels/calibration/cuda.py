@@ -9,7 +9,14 @@ import numpy as np
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.backends.cuda.session import session
 from harness.device import Device
-from harness.kernels.calibration.program import MINMAX, CalibrationProgram, calibration_program
+from harness.kernels.calibration.program import (
+    MINMAX,
+    CalibrationProgram,
+    calibration_program,
+    percentile_program,
+    percentile_ratio,
+    percentile_specialisation,
+)
 from harness.kernels.common.affine_kernel import code_limits, read_scales, stored_scales
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.shared_blocks import WARP, share_blocks
@@ -22,6 +29,9 @@ from harness.numerics.scheme import OperandScheme
 _WARPS_A_MULTIPROCESSOR = 64
 _ROWS = 16
 """Rows at least that a thread has of its columns before more threads share them."""
+_DIGIT_BITS = 11
+_DIGIT = 1 << _DIGIT_BITS
+"""``DIGIT_BITS`` and ``BINS`` of percentile.cu."""
 NOTHING = np.uint64(0)
 """A null pointer."""
 
@@ -37,7 +47,7 @@ class Calibration(CudaKernel):
         scheme = problem.quantized.scheme
         self.blocks = problem.quantized.params.scale.size
         self._two_level = scheme.scales.two_level
-        self.grid, self.parts = self._share(device)
+        self.grid, self.parts = share(problem, device, program, single=self.single)
         outputs = {"scales": Output((self.blocks,), stored_scales(problem).dtype)}
         if not scheme.symmetric:
             outputs["zeros"] = Output((self.blocks,), np.float32)
@@ -51,21 +61,6 @@ class Calibration(CudaKernel):
         self.geometry = tuple(np.uint32(each) for each in program.program.block_arguments)
         self.shared = (np.uint32(self.blocks), np.uint32(self.parts))
 
-    def _share(self, device: Device) -> tuple[int | tuple[int, int], int]:
-        """Thread blocks of a walk, and the parts that a scale block is dealt to."""
-        program, team = self.program.program, self.program.team
-        threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
-        vectors = -(-self.problem.values.size // (program.width or 1))
-        if self.program.is_column and not self.single:
-            across, rows = -(-program.block_arguments[1] // team), program.layout.extents[1]
-            deep = max(1, min(-(-threads // (across * THREADS)), rows // (_ROWS * (THREADS // team))))
-            return (across, deep), deep
-        if team < THREADS:
-            return max(1, -(-self.blocks * team // THREADS)), 1
-        sharing = share_blocks(threads, self.blocks, vectors, team)
-        assert isinstance(sharing.grid, int), "blocks are dealt along one axis"
-        return max(1, sharing.grid), sharing.parts
-
     def made(self, arrays: Arrays) -> tuple[Any, ...]:
         """CALIBRATED_PARAMETERS of ``common/put_scale.cuh``."""
         zeros, ranges = arrays.get("zeros", NOTHING), arrays.get("ranges", NOTHING)
@@ -74,9 +69,12 @@ class Calibration(CudaKernel):
     def find_ranges(self, arrays: Arrays, kernel: Any) -> None:
         """Ranges, and the scales that they make where those have one level."""
         cleared = arrays["cleared"]
-        keys, tickets = cleared[: 2 * self.blocks], cleared[2 * self.blocks : 3 * self.blocks]
-        operands = (arrays["x"], keys, tickets, *self.made(arrays), self.count, *self.shared, *self.geometry)
+        operands = (arrays["x"], cleared[: 2 * self.blocks], self.tickets(arrays), *self.made(arrays), self.count, *self.shared, *self.geometry)
         self.session.launch(kernel, self.grid, THREADS, *operands)
+
+    def tickets(self, arrays: Arrays) -> Any:
+        """A count of parts that have arrived, one a block."""
+        return arrays["cleared"][2 * self.blocks : 3 * self.blocks]
 
     def clear(self, arrays: Arrays) -> None:
         """Only what is used: teams that have whole blocks share nothing."""
@@ -120,12 +118,73 @@ class MinMax(Calibration):
         self.finish_scales(arrays, self._make)
 
 
+class Percentile(Calibration):
+    """Order statistics by radix selection; of small blocks in one read."""
+
+    single = True
+
+    def __init__(self, problem: TensorProblem, device: Device) -> None:
+        quantized = problem.quantized
+        found = percentile_program(quantized.scheme, quantized.tiling, problem.type.name)
+        assert found is not None, "planned for a layout that kernels walk"
+        program, self._held = found
+        tails = 1 if quantized.scheme.symmetric else 2
+        blocks = problem.quantized.params.scale.size
+        scratch = {} if self._held else {"selections": Output((blocks, tails, 2), np.uint32)}
+        self._shares = not self._held and share(problem, device, program, single=True)[1] > 1
+        if self._shares:
+            scratch["totals"] = Output((blocks, tails, _DIGIT), np.uint32)
+        super().__init__(problem, device, program, scratch)
+        self._select, self._make = self.entries(percentile_specialisation(program, self._held), "select_rank")
+        self._ratio = tuple(np.uint64(each) for each in percentile_ratio(quantized.scheme))
+        bits = problem.type.bytes * 8 - int(quantized.scheme.symmetric)
+        self._digits = -(-bits // _DIGIT_BITS)
+
+    def launch_on(self, arrays: Arrays) -> None:
+        self.clear(arrays)
+        if self._held:
+            operands = (arrays["x"], *self.made(arrays), self.count, self.shared[0], *self._ratio, *self.geometry)
+            self.session.launch(self._select, self.grid, THREADS, *operands)
+        elif self._shares:
+            arrays["totals"].data.memset_async(0, arrays["totals"].nbytes)
+            for digit in range(self._digits):
+                self._pass(arrays, arrays["totals"], digit, digit + 1)
+        else:
+            self._pass(arrays, NOTHING, 0, self._digits)
+        self.finish_scales(arrays, self._make)
+
+    def _pass(self, arrays: Arrays, totals: Any, first: int, last: int) -> None:
+        """The digits from ``first`` to before ``last``."""
+        scratch = (totals, arrays["selections"], self.tickets(arrays))
+        digits = (np.uint32(first), np.uint32(last))
+        operands = (*scratch, *self.made(arrays), self.count, *self.shared, *self._ratio, *digits, *self.geometry)
+        self.session.launch(self._select, self.grid, THREADS, arrays["x"], *operands)
+
+
 def program_of_problem(problem: TensorProblem, *, single: bool = False, team: int | None = None) -> CalibrationProgram:
     """The program that planning found for this problem."""
     quantized = problem.quantized
     found = calibration_program(quantized.scheme, quantized.tiling, problem.type.name, single=single, team=team)
     assert found is not None, "planned for a layout that kernels walk"
     return found
+
+
+def share(
+    problem: TensorProblem, device: Device, walk: CalibrationProgram, *, single: bool
+) -> tuple[int | tuple[int, int], int]:
+    """Thread blocks of a walk, and the parts that a scale block is dealt to."""
+    program, team = walk.program, walk.team
+    threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
+    blocks = problem.quantized.params.scale.size
+    if walk.is_column and not single:
+        across, rows = -(-program.block_arguments[1] // team), program.layout.extents[1]
+        deep = max(1, min(-(-threads // (across * THREADS)), rows // (_ROWS * (THREADS // team))))
+        return (across, deep), deep
+    if team < THREADS:
+        return -(-blocks * team // THREADS), 1
+    sharing = share_blocks(threads, blocks, -(-problem.values.size // (program.width or 1)), team)
+    assert isinstance(sharing.grid, int), "blocks are dealt along one axis"
+    return sharing.grid, sharing.parts
 
 
 def target_of(scheme: OperandScheme) -> tuple[Any, ...]:

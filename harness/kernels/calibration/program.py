@@ -107,3 +107,56 @@ def takes_minmax(request: Request, device: Device) -> str | None:
 
 def specialise_minmax(request: Request) -> Specialisation:
     return program_of_request(request).specialisation(MINMAX)
+
+
+_HELD_MOST = 32
+"""Keys a lane of a warp that holds its block: with eight warps they take 32 KiB of shared memory."""
+_COPIES = 4
+_RATIO_LIMIT = 1 << 31
+
+
+def percentile_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> tuple[CalibrationProgram, int] | None:
+    """The walk, and how many keys each lane of a warp holds (0: blocks too large for that); None where no kernel walks."""
+    found = calibration_program(scheme, tiling, dtype, single=True, team=WARP)
+    if found is None:
+        return None
+    width = max(1, found.program.width)
+    # The tensor's last, short vector adds one element a lane.
+    held = -(-found.block_elements // (width * WARP)) * width + (width > 1)
+    if held <= _HELD_MOST:
+        return found, _power_of_two(held)
+    return replace(found, team=THREADS), 0
+
+
+def percentile_ratio(scheme: OperandScheme) -> tuple[int, int]:
+    """P / 100 in lowest terms."""
+    argument = scheme.calibrator.argument
+    assert argument is not None, "percentile has an argument"
+    return (argument / 100).as_integer_ratio()
+
+
+def percentile_specialisation(program: CalibrationProgram, held: int) -> Specialisation:
+    """Its compilation."""
+    if held:
+        return program.specialisation(PERCENTILE, HELD=held)
+    tails = 1 + int(not program.program.scheme.symmetric)
+    copies = _COPIES if program.block_elements >= LARGE_BLOCK else tails
+    return program.specialisation(PERCENTILE, HELD=0, COPIES=copies)
+
+
+def specialise_percentile(request: Request) -> Specialisation:
+    plan = request["tensor"]
+    found = percentile_program(*scheme_and_tiling(plan), plan.dtype)
+    assert found is not None, "planned for a layout that kernels walk"
+    return percentile_specialisation(*found)
+
+
+def takes_percentile(request: Request, device: Device) -> str | None:
+    """What ``percentile`` takes."""
+    if reason := walked(request, "percentile"):
+        return reason
+    scheme, _ = quantized(request, "tensor")
+    # Ranks are made in 64 bits: numerator times fewer than 2^32 elements.
+    if max(percentile_ratio(scheme)) >= _RATIO_LIMIT:
+        return "takes percentiles of at most seven decimals"
+    return None
