@@ -13,6 +13,9 @@ from harness.kernels.calibration.program import (
     MINMAX,
     CalibrationProgram,
     calibration_program,
+    kl_bins,
+    kl_program,
+    kl_specialisation,
     percentile_program,
     percentile_ratio,
     percentile_specialisation,
@@ -29,6 +32,8 @@ from harness.numerics.scheme import OperandScheme
 _WARPS_A_MULTIPROCESSOR = 64
 _ROWS = 16
 """Rows at least that a thread has of its columns before more threads share them."""
+_SEARCHES_A_MULTIPROCESSOR = 8
+"""Thread blocks that look for a threshold at once."""
 _DIGIT_BITS = 11
 _DIGIT = 1 << _DIGIT_BITS
 """``DIGIT_BITS`` and ``BINS`` of percentile.cu."""
@@ -48,6 +53,7 @@ class Calibration(CudaKernel):
         self.blocks = problem.quantized.params.scale.size
         self._two_level = scheme.scales.two_level
         self.grid, self.parts = share(problem, device, program, single=self.single)
+        self._range_grid, self._range_parts = share(problem, device, program, single=False)
         outputs = {"scales": Output((self.blocks,), stored_scales(problem).dtype)}
         if not scheme.symmetric:
             outputs["zeros"] = Output((self.blocks,), np.float32)
@@ -61,16 +67,17 @@ class Calibration(CudaKernel):
         self.geometry = tuple(np.uint32(each) for each in program.program.block_arguments)
         self.shared = (np.uint32(self.blocks), np.uint32(self.parts))
 
-    def made(self, arrays: Arrays) -> tuple[Any, ...]:
-        """CALIBRATED_PARAMETERS of ``common/put_scale.cuh``."""
-        zeros, ranges = arrays.get("zeros", NOTHING), arrays.get("ranges", NOTHING)
+    def made(self, arrays: Arrays, *, keep: bool = True) -> tuple[Any, ...]:
+        """CALIBRATED_PARAMETERS of ``common/put_scale.cuh``; ``keep``: ranges go where they are wanted, if they are."""
+        zeros, ranges = arrays.get("zeros", NOTHING), arrays.get("ranges", NOTHING) if keep else NOTHING
         return arrays["scales"], zeros, ranges, arrays["cleared"][3 * self.blocks :], *self.target
 
     def find_ranges(self, arrays: Arrays, kernel: Any) -> None:
         """Ranges, and the scales that they make where those have one level."""
         cleared = arrays["cleared"]
-        operands = (arrays["x"], cleared[: 2 * self.blocks], self.tickets(arrays), *self.made(arrays), self.count, *self.shared, *self.geometry)
-        self.session.launch(kernel, self.grid, THREADS, *operands)
+        scratch, shared = (cleared[: 2 * self.blocks], self.tickets(arrays)), (self.shared[0], np.uint32(self._range_parts))
+        operands = (arrays["x"], *scratch, *self.made(arrays), self.count, *shared, *self.geometry)
+        self.session.launch(kernel, self._range_grid, THREADS, *operands)
 
     def tickets(self, arrays: Arrays) -> Any:
         """A count of parts that have arrived, one a block."""
@@ -78,7 +85,7 @@ class Calibration(CudaKernel):
 
     def clear(self, arrays: Arrays) -> None:
         """Only what is used: teams that have whole blocks share nothing."""
-        if self.parts > 1 or self.program.is_column or self._two_level:
+        if max(self.parts, self._range_parts) > 1 or self.program.is_column or self._two_level:
             arrays["cleared"].data.memset_async(0, arrays["cleared"].nbytes)
 
     def finish_scales(self, arrays: Arrays, kernel: Any) -> None:
@@ -159,6 +166,39 @@ class Percentile(Calibration):
         digits = (np.uint32(first), np.uint32(last))
         operands = (*scratch, *self.made(arrays), self.count, *self.shared, *self._ratio, *digits, *self.geometry)
         self.session.launch(self._select, self.grid, THREADS, arrays["x"], *operands)
+
+
+class Kl(Calibration):
+    """The amplitude of least KL divergence of histograms."""
+
+    single = True
+    keeps_ranges = True
+
+    def __init__(self, problem: TensorProblem, device: Device) -> None:
+        scheme = problem.quantized.scheme
+        program = kl_program(scheme, problem.quantized.tiling, problem.type.name)
+        assert program is not None, "planned for a layout that kernels walk"
+        blocks, bins = problem.quantized.params.scale.size, kl_bins(scheme)
+        counts, divergences = Output((blocks, bins), np.uint32), Output((blocks, bins), np.float64)
+        super().__init__(problem, device, program, {"counts": counts, "divergences": divergences})
+        names = ("find_range", "count_magnitudes", "diverge", "choose_kept")
+        *self._kernels, _ = self.entries(kl_specialisation(program), *names)
+        self._levels = np.uint32(1 << scheme.element.bits - int(scheme.symmetric and scheme.element.signed))
+        # Enough thread blocks to fill the device with candidates, a warp each.
+        wanted = -(-self.session.multiprocessors * _SEARCHES_A_MULTIPROCESSOR // blocks)
+        self._search_grid = (blocks, max(1, min(wanted, bins * WARP // THREADS)))
+
+    def launch_on(self, arrays: Arrays) -> None:
+        find, count, diverge, choose = self._kernels
+        ranges, counts, divergences = arrays["ranges"], arrays["counts"], arrays["divergences"]
+        self.clear(arrays)
+        self.find_ranges(arrays, find)
+        if self.parts > 1:
+            counts.data.memset_async(0, counts.nbytes)
+        launch, walk = self.session.launch, (self.count, self.shared[1], *self.geometry)
+        launch(count, self.blocks * self.parts, THREADS, arrays["x"], ranges, counts, *walk)
+        launch(diverge, self._search_grid, THREADS, counts, ranges, divergences, self._levels)
+        launch(choose, self.blocks, THREADS, divergences, ranges, self._levels, *self.made(arrays, keep=False))
 
 
 def program_of_problem(problem: TensorProblem, *, single: bool = False, team: int | None = None) -> CalibrationProgram:

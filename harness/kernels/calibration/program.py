@@ -160,3 +160,47 @@ def takes_percentile(request: Request, device: Device) -> str | None:
     if max(percentile_ratio(scheme)) >= _RATIO_LIMIT:
         return "takes percentiles of at most seven decimals"
     return None
+
+
+_MOST_BINS = 4096
+_SHARED_COUNTS = 8192
+"""Counts that a thread block's histograms have room for: 32 KiB."""
+
+
+def kl_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> CalibrationProgram | None:
+    """The walk of thread blocks; None where no kernel walks."""
+    return calibration_program(scheme, tiling, dtype, single=True, team=THREADS)
+
+
+def kl_bins(scheme: OperandScheme) -> int:
+    """Bins of the histogram."""
+    return int(scheme.calibrator.argument or 0)
+
+
+def kl_specialisation(program: CalibrationProgram) -> Specialisation:
+    """Its compilation."""
+    bins = kl_bins(program.program.scheme)
+    copies = min(_COPIES, _SHARED_COUNTS // bins) if program.block_elements >= LARGE_BLOCK else 1
+    return program.specialisation(KL, BINS=bins, COPIES=copies)
+
+
+def specialise_kl(request: Request) -> Specialisation:
+    plan = request["tensor"]
+    found = kl_program(*scheme_and_tiling(plan), plan.dtype)
+    assert found is not None, "planned for a layout that kernels walk"
+    return kl_specialisation(found)
+
+
+def takes_kl(request: Request, device: Device) -> str | None:
+    """What ``kl`` takes."""
+    if reason := walked(request, "kl"):
+        return reason
+    scheme, _ = quantized(request, "tensor")
+    if kl_bins(scheme) > _MOST_BINS:
+        return f"holds histograms of at most {_MOST_BINS} bins in shared memory"
+    return one_level(scheme)
+
+
+def one_level(scheme: OperandScheme) -> str | None:
+    """Amplitudes that are searched block by block do not wait for the tensor's."""
+    return "makes no scales of two levels" if scheme.scales.two_level else None

@@ -1,10 +1,13 @@
 """Kernels that find scales and zero points."""
 
 from harness.kernels.calibration.program import (
+    KL,
     MINMAX,
     PERCENTILE,
+    specialise_kl,
     specialise_minmax,
     specialise_percentile,
+    takes_kl,
     takes_minmax,
     takes_percentile,
 )
@@ -31,6 +34,16 @@ KERNELS = (
         "exact order statistics by radix selection: at most three reads, one of blocks that a warp holds",
         supports=takes_percentile,
         cuda=CudaSource(PERCENTILE, specialise_percentile, max_registers=64),
+    ),
+    KernelSpec(
+        "kl",
+        "calibration",
+        "cuda",
+        "kernel",
+        "harness.kernels.calibration.cuda:Kl",
+        "histograms of magnitudes in a second read, then every clipping threshold at once: that of least KL divergence",
+        supports=takes_kl,
+        cuda=CudaSource(KL, specialise_kl, max_registers=64),
     ),
     reference_spec("calibration"),
 )
