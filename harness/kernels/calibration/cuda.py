@@ -16,6 +16,7 @@ from harness.kernels.calibration.program import (
     kl_bins,
     kl_program,
     kl_specialisation,
+    mse_program,
     percentile_program,
     percentile_ratio,
     percentile_specialisation,
@@ -34,6 +35,9 @@ _ROWS = 16
 """Rows at least that a thread has of its columns before more threads share them."""
 _SEARCHES_A_MULTIPROCESSOR = 8
 """Thread blocks that look for a threshold at once."""
+_CANDIDATES = 16
+_SEARCH = 10
+"""``CANDIDATES`` of mse.cu, and the numbers in its ``Search``."""
 _DIGIT_BITS = 11
 _DIGIT = 1 << _DIGIT_BITS
 """``DIGIT_BITS`` and ``BINS`` of percentile.cu."""
@@ -199,6 +203,43 @@ class Kl(Calibration):
         launch(count, self.blocks * self.parts, THREADS, arrays["x"], ranges, counts, *walk)
         launch(diverge, self._search_grid, THREADS, counts, ranges, divergences, self._levels)
         launch(choose, self.blocks, THREADS, divergences, ranges, self._levels, *self.made(arrays, keep=False))
+
+
+class Mse(Calibration):
+    """The scale of least squared error."""
+
+    single = True
+    keeps_ranges = True
+
+    def __init__(self, problem: TensorProblem, device: Device) -> None:
+        quantized = problem.quantized
+        plan = mse_program(quantized.scheme, quantized.tiling, problem.type.name)
+        assert plan is not None, "planned for a layout that kernels walk"
+        program, blocks = plan.program, quantized.params.scale.size
+        scratch = {}
+        parts = share(problem, device, program, single=True)[1]
+        if parts > 1:
+            scratch["rows"] = Output((blocks, parts, 2 * _CANDIDATES), np.float64)
+            scratch["searches"] = Output((blocks, _SEARCH), np.float64)
+        super().__init__(problem, device, program, scratch)
+        self._find, self._search, _ = self.entries(plan.specialisation(), "find_range", "search_scale")
+        self._points, self._rounds = np.uint32(plan.points), plan.rounds
+
+    def launch_on(self, arrays: Arrays) -> None:
+        self.clear(arrays)
+        self.find_ranges(arrays, self._find)
+        if self.parts == 1:
+            self._pass(arrays, 0, self._rounds)
+            return
+        for number in range(self._rounds):
+            self._pass(arrays, number, number + 1)
+
+    def _pass(self, arrays: Arrays, first: int, last: int) -> None:
+        """The rounds from ``first`` to before ``last``."""
+        scratch = (arrays.get("rows", NOTHING), arrays.get("searches", NOTHING), self.tickets(arrays))
+        rounds = (self._points, *map(np.uint32, (first, last, self._rounds)))
+        operands = (*scratch, *self.made(arrays, keep=False), self.count, *self.shared, *rounds, *self.geometry)
+        self.session.launch(self._search, self.grid, THREADS, arrays["x"], arrays["ranges"], *operands)
 
 
 def program_of_problem(problem: TensorProblem, *, single: bool = False, team: int | None = None) -> CalibrationProgram:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.device import Device
-from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program
+from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program, element_macros
 from harness.kernels.common.shared_blocks import WARP
 from harness.kernels.common.supports import quantized, scheme_and_tiling, static
 from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
+from harness.numerics.formats import ElementFormat
 from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
 
@@ -204,3 +205,72 @@ def takes_kl(request: Request, device: Device) -> str | None:
 def one_level(scheme: OperandScheme) -> str | None:
     """Amplitudes that are searched block by block do not wait for the tensor's."""
     return "makes no scales of two levels" if scheme.scales.two_level else None
+
+
+_CANDIDATES, _NEAR_ROUNDS = 16, 5
+"""``CANDIDATES`` of mse.cu; ``BEST`` and ``NARROWINGS`` rounds look around the best scales."""
+_POINTS_A_LEVEL, _FEWEST_POINTS = 16, 48
+"""Scales spread evenly, for each level of an integer format; of other formats as for int5 (NOTES.md)."""
+_POWER_ROUNDS = 2
+"""Powers of two from the largest scale down to 2^-31 of it."""
+_LEAST_TEAM, _WARP_VECTORS = 8, 1024
+
+
+@dataclass(frozen=True)
+class MseProgram:
+    """A walk, and the search over it: scales spread evenly, and rounds (reads of a block) in all."""
+
+    program: CalibrationProgram
+    points: int
+
+    @property
+    def rounds(self) -> int:
+        if self.program.program.scheme.scales.power_of_two:
+            return _POWER_ROUNDS
+        return 1 + self.points // _CANDIDATES + _NEAR_ROUNDS
+
+    def specialisation(self) -> Specialisation:
+        """Its compilation: here the elements' format counts."""
+        scheme = self.program.program.scheme
+        return self.program.specialisation(MSE, **element_macros(scheme.element, signed=False))
+
+
+def mse_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> MseProgram | None:
+    """None where no kernel walks. The fewer elements, the less smooth their error: small blocks get more points."""
+    found = calibration_program(scheme, tiling, dtype, single=True)
+    if found is None:
+        return None
+    vectors = -(-found.block_elements // max(1, found.program.width))
+    lanes = WARP if vectors <= _WARP_VECTORS else THREADS
+    team = THREADS if found.is_column else max(_LEAST_TEAM, min(found.team, lanes))
+    if found.team > WARP and not found.is_column:
+        team = lanes
+    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements))
+
+
+def _points(element: ElementFormat, elements: int) -> int:
+    """The more levels, the more often some code changes as the scale does; the more elements, the less each matters."""
+    most = _POINTS_A_LEVEL * max(32, element.levels if element.is_integer else 0)
+    if elements <= 1 << 12:
+        return most
+    for limit, part in ((1 << 17, 4), (1 << 20, 16)):
+        if elements <= limit:
+            return max(_FEWEST_POINTS * 2, most // part)
+    return _FEWEST_POINTS
+
+
+def specialise_mse(request: Request) -> Specialisation:
+    plan = request["tensor"]
+    found = mse_program(*scheme_and_tiling(plan), plan.dtype)
+    assert found is not None, "planned for a layout that kernels walk"
+    return found.specialisation()
+
+
+def takes_mse(request: Request, device: Device) -> str | None:
+    """What ``mse`` takes."""
+    if reason := walked(request, "mse"):
+        return reason
+    scheme, _ = quantized(request, "tensor")
+    if not scheme.symmetric:
+        return "searches scales of symmetric schemes only: zero points would multiply its candidates"
+    return one_level(scheme)

@@ -3,12 +3,15 @@
 from harness.kernels.calibration.program import (
     KL,
     MINMAX,
+    MSE,
     PERCENTILE,
     specialise_kl,
     specialise_minmax,
+    specialise_mse,
     specialise_percentile,
     takes_kl,
     takes_minmax,
+    takes_mse,
     takes_percentile,
 )
 from harness.kernels.spec import KernelSpec, reference_spec
@@ -44,6 +47,17 @@ KERNELS = (
         "histograms of magnitudes in a second read, then every clipping threshold at once: that of least KL divergence",
         supports=takes_kl,
         cuda=CudaSource(KL, specialise_kl, max_registers=64),
+    ),
+    KernelSpec(
+        "mse",
+        "calibration",
+        "cuda",
+        "kernel",
+        "harness.kernels.calibration.cuda:Mse",
+        "scales of least squared error, symmetric: sixteen candidates a read, all blocks at once",
+        supports=takes_mse,
+        # The compiler spills a few registers in some formats to let more warps in.
+        cuda=CudaSource(MSE, specialise_mse, max_registers=128, max_stack_bytes=40),
     ),
     reference_spec("calibration"),
 )

@@ -103,6 +103,25 @@ struct BlockPlace {
             for (int j = 0; j < IN_FLIGHT - 1; ++j)
                 if (i + j * step < vectors) pieces[j].give(taker);
         }
+        take_tail(taker, x, first, step);
+    }
+
+    // The same for takers that have much to do with each vector: code for one, one in flight.
+    template <typename Taker> __device__ __forceinline__ void take_singly(Taker &taker, const value_t *x, u64 first, u64 step) const
+    {
+#pragma unroll 1
+        for (u64 i = first; i < vectors; i += step) {
+            Piece piece;
+            piece.load(x, at(i));
+            piece.give(taker);
+        }
+        take_tail(taker, x, first, step);
+    }
+
+private:
+    template <typename Taker> __device__ __forceinline__ void take_tail(Taker &taker, const value_t *x, u64 first, u64 step) const
+    {
+#pragma unroll 1
         for (u64 e = tail + first; e < tail_end; e += step) taker.take(to_float(__ldg(x + e)));
     }
 };
