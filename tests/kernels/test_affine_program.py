@@ -145,18 +145,27 @@ def test_macros_of_a_format(name):
 @pytest.mark.parametrize(
     ("name", "dtype", "width", "unroll"),
     [
-        ("int4", "f32", 4, 2),
+        ("int4", "f32", 8, 1),
         ("int2", "f32", 8, 1),
         ("binary", "f32", 16, 1),
         ("fp6_e2m3", "bf16", 16, 1),
-        ("int2", "f16", 8, 2),
+        ("int2", "f16", 16, 1),
     ],
 )
 def test_a_thread_that_writes_codes_writes_whole_bytes(name, dtype, width, unroll):
     made = specialise("a.cu", signed=False, writes_codes=True)(_request(format=name, dtype=dtype))
     assert (dict(made.macros)["WIDTH"], dict(made.macros)["UNROLL"]) == (str(width), str(unroll))
     read = specialise("a.cu", signed=True)(_request(format=name, dtype=dtype))
-    assert (dict(read.macros)["WIDTH"], dict(read.macros)["UNROLL"]) == ("4" if dtype == "f32" else "8", "2")
+    assert (dict(read.macros)["WIDTH"], dict(read.macros)["UNROLL"]) == ("4" if dtype == "f32" else "8", "1")
+
+
+def test_rows_that_end_between_wide_vectors_are_walked_in_narrower_ones():
+    made = dict(
+        specialise("a.cu", signed=False, writes_codes=True)(
+            _request(shape=(3, 24), granularity="per_token", dtype="bf16")
+        ).macros
+    )
+    assert (made["WIDTH"], made["UNROLL"]) == ("8", "2")
 
 
 def test_nf4_in_the_source_is_nf4():

@@ -79,7 +79,10 @@ class Calibration(CudaKernel):
     def find_ranges(self, arrays: Arrays, kernel: Any) -> None:
         """Ranges, and the scales that they make where those have one level."""
         cleared = arrays["cleared"]
-        scratch, shared = (cleared[: 2 * self.blocks], self.tickets(arrays)), (self.shared[0], np.uint32(self._range_parts))
+        scratch, shared = (
+            (cleared[: 2 * self.blocks], self.tickets(arrays)),
+            (self.shared[0], np.uint32(self._range_parts)),
+        )
         operands = (arrays["x"], *scratch, *self.made(arrays), self.count, *shared, *self.geometry)
         self.session.launch(kernel, self._range_grid, THREADS, *operands)
 

@@ -83,7 +83,9 @@ def _judge_search(problem: TensorProblem, output: QuantParams) -> Verdict:
     told = f"{output.scale[at]!r} for {q.params.scale[at]!r}"
     wrong = np.count_nonzero(used > 1)
     ratio = float(found[at] / wanted[at]) if wanted[at] else float("inf")
-    return Verdict(f"{wrong} of {used.size} scales have too large an error, the worst {ratio:.6g} times the oracle's: {told}")
+    return Verdict(
+        f"{wrong} of {used.size} scales have too large an error, the worst {ratio:.6g} times the oracle's: {told}"
+    )
 
 
 def _squared_errors(problem: TensorProblem, params: QuantParams) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

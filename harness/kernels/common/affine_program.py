@@ -24,8 +24,9 @@ _WIDTHS = {"f32": 4, "f16": 8, "bf16": 8}
 _LEAST_WIDTHS = {1: 16, 2: 8, 6: 16}
 """By bits of a code: neighbours of a thread that writes codes, so that they fill two bytes or more."""
 THREADS = 256
-_UNROLL = 2
-"""Loads that a thread has in flight (the families' NOTES.md say what chose these)."""
+_CODE_LOADS = 2
+"""Loads of 16 bytes that a thread which writes codes has in flight; one that writes values has one (the families' NOTES.md say
+what chose these)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class AffineProgram:
     width: int
     scheme: OperandScheme
     dtype: str
-    unroll: int = _UNROLL
+    unroll: int = 1
 
     @property
     def block_arguments(self) -> tuple[int, ...]:
@@ -78,12 +79,14 @@ def affine_program(
     layout = block_layout(tiling)
     if layout is None:
         return None
-    width = wide = _WIDTHS[dtype]
+    width, loads = _WIDTHS[dtype], 1
     if writes_codes:
-        wide = max(width, _LEAST_WIDTHS.get(scheme.element.bits, 0))
-    return AffineProgram(
-        layout, wide if layout.vector_fits(wide) else 0, scheme, dtype, max(1, _UNROLL * width // wide)
-    )
+        loads = _CODE_LOADS
+        least = _LEAST_WIDTHS.get(scheme.element.bits, 0)
+        width = next((wide for wide in (max(loads * width, least), max(width, least)) if layout.vector_fits(wide)), 0)
+    elif not layout.vector_fits(width):
+        width = 0
+    return AffineProgram(layout, width, scheme, dtype, max(1, loads * _WIDTHS[dtype] // (width or 1)))
 
 
 def _program_of(request: Request, writes_codes: bool) -> AffineProgram | None:

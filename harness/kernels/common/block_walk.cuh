@@ -16,7 +16,7 @@ struct Piece {
 #if WIDTH
     Packet<WIDTH * sizeof(value_t)> packet;
 
-    __device__ __forceinline__ void load(const value_t *x, u64 vector) { packet.load_kept(x + vector * WIDTH); }
+    __device__ __forceinline__ void load(const value_t *x, u64 vector) { packet.load(x + vector * WIDTH); }
     template <typename Taker> __device__ __forceinline__ void give(Taker &taker) const
     {
         Values<WIDTH> values;

@@ -12,7 +12,7 @@ __device__ __forceinline__ void take_vector(Range &range, const value_t *x, u64 
 {
 #if WIDTH
     Packet<WIDTH * sizeof(value_t)> packet;
-    packet.load_kept(x + vector * WIDTH);
+    packet.load(x + vector * WIDTH);
     Values<WIDTH> values;
     values.unpack(packet);
     range.take(values.at);
@@ -28,7 +28,7 @@ __device__ __forceinline__ void take_vectors(Range &range, const value_t *x, u64
     for (; at + (IN_FLIGHT - 1) * step < end; at += IN_FLIGHT * step) {
         Packet<WIDTH * sizeof(value_t)> packets[IN_FLIGHT];
 #pragma unroll
-        for (int i = 0; i < IN_FLIGHT; ++i) packets[i].load_kept(x + (at + i * step) * WIDTH);
+        for (int i = 0; i < IN_FLIGHT; ++i) packets[i].load(x + (at + i * step) * WIDTH);
 #pragma unroll
         for (int i = 0; i < IN_FLIGHT; ++i) {
             Values<WIDTH> values;

@@ -14,11 +14,11 @@ read(const uint4 *__restrict__ x, unsigned long long count, unsigned int *__rest
     for (; i + (UNROLL - 1) * stride < count; i += UNROLL * stride) {
         uint4 v[UNROLL];
 #pragma unroll
-        for (int j = 0; j < UNROLL; ++j) v[j] = __ldcs(x + i + j * stride);
+        for (int j = 0; j < UNROLL; ++j) v[j] = __ldg(x + i + j * stride);
 #pragma unroll
         for (int j = 0; j < UNROLL; ++j) sum += sum_of(v[j]);
     }
-    for (; i < count; i += stride) sum += sum_of(__ldcs(x + i));
+    for (; i < count; i += stride) sum += sum_of(__ldg(x + i));
     sum = __reduce_add_sync(0xFFFFFFFFu, sum);
     if ((threadIdx.x & 31) == 0) sums[thread >> 5] = sum;
 }

@@ -22,7 +22,7 @@ find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u64 count, u32
     for (u64 vector = static_cast<u64>(blockIdx.y) * e2 + column; vector < vectors; vector += static_cast<u64>(parts) * e2) {
 #if WIDTH
         Packet<WIDTH * sizeof(value_t)> packet;
-        packet.load_kept(x + vector * WIDTH);
+        packet.load(x + vector * WIDTH);
         Values<WIDTH> values;
         values.unpack(packet);
 #pragma unroll
