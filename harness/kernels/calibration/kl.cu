@@ -1,8 +1,8 @@
 // Values -> scales and zero points of least Kullback-Leibler divergence (harness/numerics/kl_search.py has the definition).
 //
-// find_range() of minmax.cu finds the ranges; count_magnitudes() the histograms of |x|, each over BINS equal bins up to the block's
-// largest magnitude; diverge() the divergence of every candidate, a warp each, from sums over the first bins; choose_kept() takes
-// the largest candidate among those of least divergence. Floor: the tensor's bytes, twice.
+// find_range() of minmax.cu finds the ranges; count_magnitudes() the histograms of |x|, each over BINS equal bins up to the
+// block's largest magnitude; diverge() the divergence of every candidate, a warp each, from sums over the first bins;
+// choose_kept() takes the largest candidate among those of least divergence. Floor: the tensor's bytes, twice.
 //
 // Macros as in minmax.cu; BINS; COPIES of a histogram, for lanes that hit the same bin.
 #include "calibration/minmax.cu"
@@ -32,10 +32,11 @@ __device__ __forceinline__ float top_of(const Range &range)
 
 // Magnitude -> bin, as floor(magnitude / width) of f64 with width = top / BINS rounded to f64.
 //
-// First in f32: e = fl(m * fl(BINS / top)) carries two roundings of f32, so |e - m * BINS / top| <= e * 2^-22.9; the roundings of f64
-// (of the width, of the quotient) are 2^-52 of it. With slack = BINS * 2^-22, more than all of these where e <= BINS, both have the
-// same whole part unless e is within the slack of a whole number; then f64 divides. (e near 0 has whole part 0 in both: a
-// quotient is never negative.) Tops beyond 2^±100 would overflow or underflow f32 here, and are always divided.
+// First in f32: e = fl(m * fl(BINS / top)) carries two roundings of f32, so |e - m * BINS / top| <= e * 2^-22.9; the
+// roundings of f64 (of the width, of the quotient) are 2^-52 of it. With slack = BINS * 2^-22, more than all of these where e
+// <= BINS, both have the same whole part unless e is within the slack of a whole number; then f64 divides. (e near 0 has
+// whole part 0 in both: a quotient is never negative.) Tops beyond 2^±100 would overflow or underflow f32 here, and are
+// always divided.
 struct Binning {
     double width;
     float inverse;
@@ -54,7 +55,7 @@ struct Binning {
         float whole = floorf(estimate);
         const float part = estimate - whole;
         if (divides || part > 1.0f - slack || (part < slack && whole > 0.0f))
-            whole = static_cast<float>(static_cast<u32>(fmin(static_cast<double>(magnitude) / width, static_cast<double>(BINS))));
+            whole = static_cast<float>(static_cast<u32>(fmin(magnitude / width, static_cast<double>(BINS))));
         return static_cast<u32>(fminf(whole, BINS - 1));
     }
 };
@@ -73,8 +74,8 @@ struct Counter {
 
 // A thread block takes one of the parts of a scale block. counts: BINS a scale block; 0 before where there are several parts.
 extern "C" __global__ void __launch_bounds__(THREADS)
-count_magnitudes(const value_t *__restrict__ x, const Range *__restrict__ ranges, u32 *__restrict__ counts, u64 count, u32 parts,
-                 BLOCK_PARAMETERS)
+count_magnitudes(const value_t *__restrict__ x, const Range *__restrict__ ranges, u32 *__restrict__ counts, u64 count,
+                 u32 parts, BLOCK_PARAMETERS)
 {
     __shared__ u32 copies[COPIES][BINS];
     const u32 block = blockIdx.x / parts, part = blockIdx.x % parts;
@@ -114,8 +115,8 @@ __device__ __forceinline__ double level_term(double mass, double bins, double ta
     return mass > 0.0 ? mass * log(fmax(mass / bins - taken, 1e-300)) : 0.0;
 }
 
-// Divergences of a scale block's candidates, which keep levels … BINS bins: gridDim.y thread blocks share them, a warp has one at a
-// time. divergences: BINS a scale block, by bins kept less one.
+// Divergences of a scale block's candidates, which keep levels … BINS bins: gridDim.y thread blocks share them, a warp has
+// one at a time. divergences: BINS a scale block, by bins kept less one.
 extern "C" __global__ void __launch_bounds__(THREADS)
 diverge(const u32 *__restrict__ counts, const Range *__restrict__ ranges, double *__restrict__ divergences, u32 most_levels)
 {
@@ -181,8 +182,8 @@ diverge(const u32 *__restrict__ counts, const Range *__restrict__ ranges, double
     }
 }
 
-// The largest of the candidates that diverge least, to within TIE -> the amplitude, which clips the range. A thread block a scale
-// block.
+// The largest of the candidates that diverge least, to within TIE -> the amplitude, which clips the range. A thread block a
+// scale block.
 extern "C" __global__ void __launch_bounds__(THREADS)
 choose_kept(const double *__restrict__ divergences, const Range *__restrict__ found, u32 most_levels, CALIBRATED_PARAMETERS)
 {

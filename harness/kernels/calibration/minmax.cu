@@ -1,9 +1,9 @@
 // Values -> scales and zero points of the observed range, the tensor read once. Floor: its bytes.
 //
-// VALUE, LAYOUT, ELEMENT, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH as in common/walk.cuh. TEAM threads (a part of
-// a warp, or all THREADS) have a block; all THREADS may have one of `parts` of a block: then both ends of its range are found by
-// integer maxima in `keys` (0 before), whatever their order, and the last part makes the scale. LAYOUT 3: TEAM threads side by
-// side have WIDTH columns each, and the rows are dealt.
+// VALUE, LAYOUT, ELEMENT, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH as in common/walk.cuh. TEAM threads (a
+// part of a warp, or all THREADS) have a block; all THREADS may have one of `parts` of a block: then both ends of its range
+// are found by integer maxima in `keys` (0 before), whatever their order, and the last part makes the scale. LAYOUT 3: TEAM
+// threads side by side have WIDTH columns each, and the rows are dealt.
 #include "common/block_walk.cuh"
 #include "common/put_scale.cuh"
 

@@ -1,10 +1,10 @@
 // Values -> scales of least squared error, symmetric. Every candidate is tried: a read of the block sums the squared errors of
 // TOGETHER scales at once. What bounds it is arithmetic, about a dozen instructions an element and candidate.
 //
-// Scales are parts t of the one that minmax gives, at most 1. Round 0 falls from there to 1e-6 of it; the error of what is clipped
-// alone only grows as t falls, so where that exceeds the least error known, all that is below is left out. Then `points` scales,
-// evenly in the logarithm, over what is left; the neighbourhoods of the best three; twice that of the best. Power-of-two
-// scales: all of them.
+// Scales are parts t of the one that minmax gives, at most 1. Round 0 falls from there to 1e-6 of it; the error of what is
+// clipped alone only grows as t falls, so where that exceeds the least error known, all that is below is left out. Then
+// `points` scales, evenly in the logarithm, over what is left; the neighbourhoods of the best three; twice that of the best.
+// Power-of-two scales: all of them.
 //
 // Macros as in minmax.cu, and all of common/element.cuh. Blocks with several parts have one round a launch.
 #include "calibration/minmax.cu"
@@ -47,7 +47,8 @@ struct Rounds {
     }
 
     // What a round found: the parts t of its candidates, and their sums.
-    __device__ __forceinline__ void accept(Search &search, u32 round, const double *parts, const double *errors, const double *clipped) const
+    __device__ __forceinline__ void accept(Search &search, u32 round, const double *parts, const double *errors,
+                                           const double *clipped) const
     {
         if (round == 0) {
             search.error = errors[0];
@@ -185,7 +186,8 @@ __device__ __forceinline__ void sum_over_parts(const double *rows, u32 parts, do
     const u32 column = threadIdx.x % (2 * CANDIDATES), first = threadIdx.x / (2 * CANDIDATES);
     double sum = 0.0;
 #pragma unroll 4
-    for (u32 part = first; part < parts; part += WARPS) sum += __ldcg(rows + static_cast<u64>(part) * (2 * CANDIDATES) + column);
+    for (u32 part = first; part < parts; part += WARPS)
+        sum += __ldcg(rows + static_cast<u64>(part) * (2 * CANDIDATES) + column);
     totals[first][column] = sum;
     __syncthreads();
     if (threadIdx.x < 2 * CANDIDATES) {
@@ -199,8 +201,8 @@ __device__ __forceinline__ void sum_over_parts(const double *rows, u32 parts, do
 #endif
 
 template <bool CLIPPING>
-__device__ __forceinline__ void score(const value_t *x, const BlockPlace &place, const Team &team, u32 parts, Common &common, float unit,
-                                      float low, float high)
+__device__ __forceinline__ void score(const value_t *x, const BlockPlace &place, const Team &team, u32 parts, Common &common,
+                                      float unit, float low, float high)
 {
 #pragma unroll 1
     for (int first = 0; first < CANDIDATES; first += TOGETHER) {

@@ -1,5 +1,5 @@
-// The stored scale nearest to a wanted one, as ScaleFormat.nearest of harness/numerics/scales.py; never below the format's least,
-// never above `limit`. SCALE 0 to 3.
+// The stored scale nearest to a wanted one, as ScaleFormat.nearest of harness/numerics/scales.py; never below the format's
+// least, never above `limit`. SCALE 0 to 3.
 #pragma once
 
 #include "common/make_scale.cuh"

@@ -22,7 +22,7 @@ from harness.numerics.quantize import dequantize, encode, with_params
 _SEARCH_TOLERANCE = 10 ** (0.005 / 10) - 1
 """Relative squared error: 0.005 dB."""
 _SCALE_ROUNDING = 2.0**-44
-"""Squared error, by the sum of squares, that the rounding of a scale to f32 may make of none: codes of 8 bits, two roundings."""
+"""Squared error, by the sum of squares, that rounding a scale to f32 may make of none: codes of 8 bits, two roundings."""
 
 if TYPE_CHECKING:
     from harness.case import Case

@@ -1,5 +1,5 @@
-// Values as unsigned keys of the same order, and back. KEY_BITS: symmetric calibrations order magnitudes (of unsigned codes those of
-// max(x, 0)), asymmetric ones order values; -0 comes before 0.
+// Values as unsigned keys of the same order, and back. KEY_BITS: symmetric calibrations order magnitudes (of unsigned codes
+// those of max(x, 0)), asymmetric ones order values; -0 comes before 0.
 #pragma once
 
 #include "common/values.cuh"

@@ -1,13 +1,13 @@
 // Values -> scales and zero points of the order statistics at P percent (both tails where ASYMMETRIC), exactly.
 //
-// Radix selection from the highest digit down (of 11 bits, the last of what is left: 3 passes of f32, 2 of
-// 16-bit types): a pass counts the digit of all keys
-// that share the digits found before, and takes the digit in which the wanted rank falls. Floor: the tensor's bytes times the
-// passes; of blocks that one thread block has the later passes find it in the cache. HELD > 0: small blocks instead, a warp each,
-// whose keys lie in shared memory (HELD a lane) and are selected bit by bit; the tensor is read once.
+// Radix selection from the highest digit down (of 11 bits, the last of what is left: 3 passes of f32, 2 of 16-bit types): a
+// pass counts the digit of all keys that share the digits found before, and takes the digit in which the wanted rank falls.
+// Floor: the tensor's bytes times the passes; of blocks that one thread block has the later passes find it in the cache. HELD
+// > 0: small blocks instead, a warp each, whose keys lie in shared memory (HELD a lane) and are selected bit by bit; the
+// tensor is read once.
 //
-// VALUE, LAYOUT, ELEMENT, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP, WIDTH, TEAM as in minmax.cu; COPIES: histograms of the first digit,
-// which all keys are counted in: lanes that hit neighbouring bins then meet less often.
+// VALUE, LAYOUT, ELEMENT, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP, WIDTH, TEAM as in minmax.cu; COPIES: histograms of the first
+// digit, which all keys are counted in: lanes that hit neighbouring bins then meet less often.
 #include "common/block_scan.cuh"
 #include "common/block_walk.cuh"
 #include "common/put_scale.cuh"
@@ -18,7 +18,8 @@
 #define BINS (1 << DIGIT_BITS)
 #define DIGITS ((KEY_BITS + DIGIT_BITS - 1) / DIGIT_BITS)
 
-// Rank ceil(P / 100 * elements) of the high tail, at least 1; P / 100 = numerator / denominator. The low tail's is that of 100 - P.
+// Rank ceil(P / 100 * elements) of the high tail, at least 1; P / 100 = numerator / denominator. The low tail's is that of
+// 100 - P.
 struct Percentile {
     u64 numerator, denominator;
 
@@ -62,8 +63,8 @@ struct Holder {
     }
 };
 
-// The key of that rank among those of the warp, `held` a lane: its bits from the highest down, by how many keys share those found
-// and have a 0 next.
+// The key of that rank among those of the warp, `held` a lane: its bits from the highest down, by how many keys share those
+// found and have a 0 next.
 __device__ __forceinline__ u32 select_key(const u32 *mine, u32 held, u32 rank)
 {
     u32 found = 0;
@@ -81,7 +82,7 @@ __device__ __forceinline__ u32 select_key(const u32 *mine, u32 held, u32 rank)
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 select_rank(const value_t *__restrict__ x, CALIBRATED_PARAMETERS, u64 count, u32 blocks, u64 numerator, u64 denominator,
-       BLOCK_PARAMETERS)
+            BLOCK_PARAMETERS)
 {
     __shared__ u32 keys[WARPS][HELD * 32];
     const Team team(blocks, 1);
@@ -163,12 +164,12 @@ __device__ __forceinline__ void choose(Selection *selection, const u32 *counts, 
     __syncthreads();
 }
 
-// Digits first_digit … last_digit - 1, the highest is 0. Of blocks with several parts one digit a launch: the parts' counts meet in
-// totals (0 before, and after), the last part chooses. selections: TAILS a block, kept from launch to launch.
+// Digits first_digit … last_digit - 1, the highest is 0. Of blocks with several parts one digit a launch: the parts' counts
+// meet in totals (0 before, and after), the last part chooses. selections: TAILS a block, kept from launch to launch.
 extern "C" __global__ void __launch_bounds__(THREADS)
-select_rank(const value_t *__restrict__ x, u32 *__restrict__ totals, Selection *__restrict__ selections, u32 *__restrict__ tickets,
-       CALIBRATED_PARAMETERS, u64 count, u32 blocks, u32 parts, u64 numerator, u64 denominator, u32 first_digit,
-       u32 last_digit, BLOCK_PARAMETERS)
+select_rank(const value_t *__restrict__ x, u32 *__restrict__ totals, Selection *__restrict__ selections,
+            u32 *__restrict__ tickets, CALIBRATED_PARAMETERS, u64 count, u32 blocks, u32 parts, u64 numerator, u64 denominator,
+            u32 first_digit, u32 last_digit, BLOCK_PARAMETERS)
 {
     __shared__ u32 counts[COPIES][BINS];
     const Team team(blocks, parts);
@@ -177,7 +178,8 @@ select_rank(const value_t *__restrict__ x, u32 *__restrict__ totals, Selection *
     const Percentile percentile = {numerator, denominator};
     Counter counter;
     for (int tail = 0; tail < TAILS; ++tail)
-        counter.tails[tail] = first_digit ? selections[team.block * TAILS + tail] : Selection{0u, percentile.rank(place.elements, tail)};
+        counter.tails[tail] =
+            first_digit ? selections[team.block * TAILS + tail] : Selection{0u, percentile.rank(place.elements, tail)};
     for (u32 digit = first_digit; digit < last_digit; ++digit) {
         counter.begin(digit);
         const u32 used = digit ? TAILS : COPIES;

@@ -1,7 +1,7 @@
 // The elements of one scale block, taken by the threads that share it: every layout of common/blocks.cuh.
 //
-// A taker has take(float) and take(const float (&)[N]). WIDTH as in common/walk.cuh; in LAYOUT 3, whose blocks are columns, WIDTH
-// is 0.
+// A taker has take(float) and take(const float (&)[N]). WIDTH as in common/walk.cuh; in LAYOUT 3, whose blocks are columns,
+// WIDTH is 0.
 #pragma once
 
 #include "common/values.cuh"
@@ -107,7 +107,8 @@ struct BlockPlace {
     }
 
     // The same for takers that have much to do with each vector: code for one, one in flight.
-    template <typename Taker> __device__ __forceinline__ void take_singly(Taker &taker, const value_t *x, u64 first, u64 step) const
+    template <typename Taker>
+    __device__ __forceinline__ void take_singly(Taker &taker, const value_t *x, u64 first, u64 step) const
     {
 #pragma unroll 1
         for (u64 i = first; i < vectors; i += step) {
@@ -119,7 +120,8 @@ struct BlockPlace {
     }
 
 private:
-    template <typename Taker> __device__ __forceinline__ void take_tail(Taker &taker, const value_t *x, u64 first, u64 step) const
+    template <typename Taker>
+    __device__ __forceinline__ void take_tail(Taker &taker, const value_t *x, u64 first, u64 step) const
     {
 #pragma unroll 1
         for (u64 e = tail + first; e < tail_end; e += step) taker.take(to_float(__ldg(x + e)));

@@ -1,5 +1,5 @@
-// Ranges -> scales and zero points in memory. Of scales with two levels (SCALE 4) the ranges are kept until the tensor's largest
-// magnitude is known; make_scales() makes them then.
+// Ranges -> scales and zero points in memory. Of scales with two levels (SCALE 4) the ranges are kept until the tensor's
+// largest magnitude is known; make_scales() makes them then.
 #pragma once
 
 #include "common/make_scale.cuh"
