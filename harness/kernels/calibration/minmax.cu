@@ -4,7 +4,7 @@
 // part of a warp, or all THREADS) have a block; all THREADS may have one of `parts` of a block: then both ends of its range
 // are found by integer maxima in `keys` (0 before), whatever their order, and the last part makes the scale. LAYOUT 3: TEAM
 // threads side by side have WIDTH columns each, and the rows are dealt.
-#include "common/block_walk.cuh"
+#include "calibration/block_place.cuh"
 #include "common/put_scale.cuh"
 
 __device__ __forceinline__ void publish(const Range &range, u32 *keys)

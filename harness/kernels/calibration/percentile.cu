@@ -9,7 +9,7 @@
 // VALUE, LAYOUT, ELEMENT, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP, WIDTH, TEAM as in minmax.cu; COPIES: histograms of the first
 // digit, which all keys are counted in: lanes that hit neighbouring bins then meet less often.
 #include "common/block_scan.cuh"
-#include "common/block_walk.cuh"
+#include "calibration/block_place.cuh"
 #include "common/put_scale.cuh"
 #include "calibration/order_key.cuh"
 

@@ -1,6 +1,6 @@
 """The CUDA kernels of calibration: which requests they take, and how each is compiled.
 
-They share one walk (``common/block_walk.cuh``): a team of threads has a scale block, or one of several parts of it.
+They share one walk (``calibration/block_place.cuh``): a team of threads has a scale block, or one of several parts of it.
 """
 
 from __future__ import annotations
@@ -245,11 +245,14 @@ def mse_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> MseProgram
     team = THREADS if found.is_column else max(_LEAST_TEAM, min(found.team, lanes))
     if found.team > WARP and not found.is_column:
         team = lanes
-    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements))
+    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements, dtype))
 
 
-def _points(element: ElementFormat, elements: int) -> int:
-    """The more levels, the more often some code changes as the scale does; the more elements, the less each matters."""
+def _points(element: ElementFormat, elements: int, dtype: str) -> int:
+    """The more levels, the more often some code changes as the scale does; the more elements, the less each matters, unless
+    many are equal: values of 16 bits are some thousands, however many elements there are."""
+    if dtype != "f32":
+        elements = min(elements, 1 << 20)
     most = _POINTS_A_LEVEL * max(32, element.levels if element.is_integer else 0)
     if elements <= 1 << 12:
         return most
