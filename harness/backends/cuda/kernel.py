@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ Arrays = dict[str, Any]
 """Name → cupy array."""
 POISON = 0xA5
 """Byte that outputs are filled with before a launch: what a kernel leaves unwritten is then no valid result."""
+WIDEST_ACCESS = 16
+"""Bytes that a thread can move at once."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ class CudaKernel(ABC):
 
     Subclasses hand over ``inputs`` (host or device arrays) and ``outputs``, and launch on a set of those. Timing adds
     further sets, equal in content, and selects them in turn, so that what a launch reads is not in the cache.
+
+    ``offset``: elements that every operand begins behind an address of the allocator's, which is a multiple of 512 bytes. A
+    subclass with another one than 0 is the kernel on misaligned views.
     """
+
+    offset: ClassVar[int] = 0
 
     def __init__(self, device: Device, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, Output]) -> None:
         self.session: Session = session(device)
@@ -40,7 +48,7 @@ class CudaKernel(ABC):
         self._current = 0
         self._given = dict(inputs)
         self._kept: Arrays = {}
-        self._inputs = {name: _on_device(array) for name, array in inputs.items()}
+        self._inputs = {name: self._placed(_on_device(array)) for name, array in inputs.items()}
         self._sets: list[Arrays] = [{**self._inputs, **self._poisoned_outputs()}]
 
     @abstractmethod
@@ -69,7 +77,7 @@ class CudaKernel(ABC):
 
     def add_set(self) -> None:
         """One more set, equal inputs and poisoned outputs. Raises MemoryError (cupy's) where there is no room."""
-        copies = {name: array.copy() for name, array in self._inputs.items()}
+        copies = {name: self._placed(array, anew=True) for name, array in self._inputs.items()}
         self._sets.append({**copies, **self._poisoned_outputs()})
 
     def select(self, index: int) -> None:
@@ -108,13 +116,35 @@ class CudaKernel(ABC):
         return None
 
     def _poisoned_outputs(self) -> Arrays:
-        import cupy
 
         made = {}
         for name, output in self._outputs.items():
-            made[name] = cupy.empty(output.shape, dtype=output.dtype)
+            made[name] = self._empty(output.shape, output.dtype)
             _fill(made[name])
         return made
+
+    def alignment(self, names: Iterable[str]) -> int:
+        """The largest power of two, at most WIDEST_ACCESS, that the addresses of these operands are multiples of; names
+        without an operand do not count. All sets are alike."""
+        arrays = self._sets[0]
+        return math.gcd(WIDEST_ACCESS, *(int(arrays[name].data.ptr) for name in names if name in arrays))
+
+    def _placed(self, array: Any, *, anew: bool = False) -> Any:
+        """``array`` where the class wants operands; a copy where it is not there, or ``anew``."""
+        if not self.offset and not anew:
+            return array
+        made = self._empty(array.shape, array.dtype)
+        made[...] = array
+        return made
+
+    def _empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        import cupy
+
+        if not self.offset:
+            return cupy.empty(shape, dtype=dtype)
+        kind = np.dtype(dtype)
+        begin, size = self.offset * kind.itemsize, math.prod(shape) * kind.itemsize
+        return cupy.empty(begin + size, dtype=np.uint8)[begin:].view(kind).reshape(shape)
 
 
 def _same_bytes(one: Any, other: Any) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.kernel import WIDEST_ACCESS, Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program
 from harness.kernels.common.tensor_problem import TensorProblem
+from harness.kernels.specialisation import Specialisation
 from harness.numerics.formats import element_format
 from harness.numerics.packing import pack_bits, sign_extended, unpack_bits
 from harness.numerics.scales import scale_format
@@ -67,6 +68,15 @@ def code_bytes(problem: TensorProblem) -> int:
     return -(-problem.values.size * problem.quantized.scheme.element.bits // 8)
 
 
+MOVED_IN_VECTORS = ("x", "y", "codes", "upstream", "made")
+"""Operands of tensor kernels whose neighbours move together; the others are moved one by one."""
+
+
+def as_aligned(specialisation: Specialisation, alignment: int) -> Specialisation:
+    """The compilation for addresses that are multiples of ``alignment`` bytes."""
+    return specialisation if alignment == WIDEST_ACCESS else specialisation.changed(ALIGNMENT=alignment)
+
+
 class AffineKernel(CudaKernel):
     """A kernel of one entry point over a tensor, its scales and zero points. ``writes_codes`` as in its spec."""
 
@@ -91,13 +101,22 @@ class AffineKernel(CudaKernel):
         self.blocks = tuple(np.uint32(each) for each in self.program.block_arguments)
         self.limits = code_limits(problem.quantized.scheme)
 
+    def compiled(self, specialisation: Specialisation, entry: str) -> Any:
+        """The entry point, of the compilation for operands that lie in memory as these do."""
+        return self.session.kernel(as_aligned(specialisation, self.alignment(MOVED_IN_VECTORS)), entry)
+
     def scaling(self, arrays: Arrays) -> tuple[Any, ...]:
         """SCALE_PARAMETERS of ``common/scales.cuh``."""
         return arrays["scales"], arrays["zeros"], arrays["whole"]
 
     def grid(self, elements_per_thread: int) -> int:
-        """Blocks that cover the tensor."""
-        return max(1, -(-int(self.count) // (elements_per_thread * THREADS * self.program.unroll)))
+        """Thread blocks that cover the tensor; 0 where it is empty."""
+        return -(-int(self.count) // (elements_per_thread * THREADS * self.program.unroll))
+
+    def launch_over(self, kernel: Any, grid: int, *arguments: Any) -> None:
+        """One launch of THREADS threads a block; of an empty grid, which the driver refuses, none."""
+        if grid:
+            self.session.launch(kernel, grid, THREADS, *arguments)
 
 
 def code_limits(scheme: OperandScheme) -> tuple[np.float32, np.float32]:

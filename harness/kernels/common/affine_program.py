@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ THREADS = 256
 _CODE_LOADS = 2
 """Loads of 16 bytes that a thread which writes codes has in flight; one that writes values has one (the families' NOTES.md say
 what chose these)."""
+_NOTHING = BlockLayout("one", (1, 1, 1), (1, 1, 1))
+"""Stands for that of an empty tensor: no kernel walks it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def affine_program(
     scheme: OperandScheme, tiling: Tiling, dtype: str, *, writes_codes: bool = False
 ) -> AffineProgram | None:
     """None where the blocks are laid out as no kernel walks. ``writes_codes``: whole bytes of them, a thread."""
-    layout = block_layout(tiling)
+    layout = block_layout(tiling) if math.prod(tiling.shape) else _NOTHING
     if layout is None:
         return None
     width, loads = _WIDTHS[dtype], 1

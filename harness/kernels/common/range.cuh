@@ -5,7 +5,6 @@
 
 #include "common/make_scale.cuh"
 
-#define STEP (WIDTH ? WIDTH : 1)
 #define IN_FLIGHT 4
 
 __device__ __forceinline__ void take_vector(Range &range, const value_t *x, u64 vector)

@@ -1,6 +1,13 @@
 // Tensor elements in memory (f32, f16, bf16) and as the f32 that arithmetic is done in. No header of CUDA's is needed.
-// VALUE: 0 f32, 1 f16, 2 bf16.
+// VALUE: 0 f32, 1 f16, 2 bf16. ALIGNMENT: bytes that addresses of tensors and codes are multiples of.
 #pragma once
+
+#ifndef ALIGNMENT
+#define ALIGNMENT 16
+#endif
+
+// Elements that indices count as one, where they count vectors of WIDTH.
+#define STEP (WIDTH ? WIDTH : 1)
 
 typedef unsigned char u8;
 typedef signed char s8;
@@ -21,12 +28,13 @@ template <> struct Word<4> { typedef u32 type; };
 template <> struct Word<8> { typedef uint2 type; };
 template <> struct Word<16> { typedef uint4 type; };
 
-// BYTES of memory moved as few words of at most 16 bytes. Nothing is said of what caches may evict: hints that lines are used
-// once (.cs) cost a tenth of the bandwidth on an H200.
+// BYTES of memory moved as few words of at most ALIGNMENT bytes. Nothing is said of what caches may evict: hints that lines
+// are used once (.cs) cost a tenth of the bandwidth on an H200.
 template <int BYTES> struct Packet {
-    static constexpr int WORD = BYTES % 16 == 0 ? 16 : BYTES & -BYTES; // the largest power of two in BYTES
+    static constexpr int FITS = BYTES % 16 == 0 ? 16 : BYTES & -BYTES; // the largest power of two in BYTES
+    static constexpr int WORD = FITS < ALIGNMENT ? FITS : ALIGNMENT;
     typedef typename Word<WORD>::type word_t;
-    word_t words[BYTES / WORD];
+    alignas(FITS < 4 ? WORD : FITS) word_t words[BYTES / WORD]; // as f32 too
 
     __device__ __forceinline__ void load(const void *from)
     {
@@ -69,6 +77,20 @@ __device__ __forceinline__ value_t from_float(float wide)
 #endif
 }
 
+#if VALUE != 0
+// Two neighbours, by one instruction.
+__device__ __forceinline__ u32 pair_from_float(float first, float second)
+{
+    u32 pair;
+#if VALUE == 1
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+#else
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+#endif
+    return pair;
+}
+#endif
+
 // N neighbours as f32.
 template <int N> struct Values {
     float at[N];
@@ -94,8 +116,7 @@ template <int N> struct Values {
         for (int i = 0; i < N; ++i) words[i] = __float_as_uint(at[i]);
 #else
 #pragma unroll
-        for (int i = 0; i < N; i += 2)
-            words[i / 2] = static_cast<u32>(from_float(at[i])) | static_cast<u32>(from_float(at[i + 1])) << 16;
+        for (int i = 0; i < N; i += 2) words[i / 2] = pair_from_float(at[i], at[i + 1]);
 #endif
         return packet;
     }

@@ -10,11 +10,10 @@ fake_quantize(const value_t *__restrict__ x, SCALE_PARAMETERS, value_t *__restri
               BLOCK_PARAMETERS)
 {
     begin_elements();
+    begin_encoding();
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS, low, high);
 #if WIDTH
-    each_vector<8 * WIDTH * sizeof(value_t)>(x, count, [&](u32 vector, const Packet<WIDTH * sizeof(value_t)> &packet) {
-        Values<WIDTH> values;
-        values.unpack(packet);
+    each_values(x, count, [&](u32 vector, Values<WIDTH> &values) {
         lookup.round_trip(vector, values.at);
         values.pack().store(y + static_cast<u64>(vector) * WIDTH);
     });

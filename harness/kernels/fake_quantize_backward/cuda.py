@@ -11,12 +11,13 @@ from harness.backends.cuda.session import session
 from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel
 from harness.kernels.common.affine_program import THREADS
-from harness.kernels.common.shared_blocks import WARP, share_blocks, share_columns
+from harness.kernels.common.shared_blocks import WARP, Sharing, share_blocks, share_columns
 from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.fake_quantize_backward.program import ATOMIC, LSQ, STE, BackwardProgram, backward_program
 from harness.numerics.gradients import Gradients
 
-_WARPS_A_MULTIPROCESSOR = 48
+_WARPS_A_MULTIPROCESSOR = 40
+"""As many as fit by registers: more would come as a second wave that fills only a part of the device."""
 
 
 class Backward(AffineKernel):
@@ -25,7 +26,13 @@ class Backward(AffineKernel):
     rule = STE
     atomic = False
 
-    def __init__(self, problem: BackwardProblem, device: Device, program: BackwardProgram | None = None) -> None:
+    def __init__(
+        self,
+        problem: BackwardProblem,
+        device: Device,
+        program: BackwardProgram | None = None,
+        warps_a_multiprocessor: int = _WARPS_A_MULTIPROCESSOR,
+    ) -> None:
         tensor = problem.tensor
         quantized, kind = tensor.quantized, tensor.type
         found = program or backward_program(quantized.scheme, quantized.tiling, kind.name)
@@ -37,9 +44,11 @@ class Backward(AffineKernel):
         sums = {"by_scale": Output((self._blocks,), np.float32)}
         if self._asymmetric:
             sums["by_zero"] = Output((self._blocks,), np.float32)
-        threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
+        threads = session(device).multiprocessors * warps_a_multiprocessor * WARP
         vectors = -(-size // (found.program.width or 1))
-        if found.program.layout.kind == "column":
+        if found.held:
+            self._sharing = Sharing(-(-self._blocks // (THREADS // found.team * found.held)), 1)
+        elif found.program.layout.kind == "column":
             self._sharing = share_columns(threads, self._blocks, vectors)
         else:
             self._sharing = share_blocks(threads, self._blocks, vectors, found.team)
@@ -47,16 +56,18 @@ class Backward(AffineKernel):
             sums["rows"] = Output((self._blocks * self._sharing.parts, 2), np.float64)
         super().__init__(tensor, device, inputs, {"made": Output((size,), kind.stored), **sums}, found.program)
         specialisation = found.specialisation(self.rule, ATOMIC if self.atomic else 0)
-        self._kernel = self.session.kernel(specialisation, "backward")
-        self._finish = self.session.kernel(specialisation, "finish")
+        self._kernel = self.compiled(specialisation, "backward")
+        self._finish = self.compiled(specialisation, "finish")
 
     def launch_on(self, arrays: Arrays) -> None:
         nothing = np.uint64(0)
         by_scale, by_zero = arrays["by_scale"], arrays.get("by_zero", nothing)
         rows = arrays.get("rows", nothing)
-        if self.atomic:
+        if self.atomic or not self.count:
             for sums in (by_scale, by_zero) if self._asymmetric else (by_scale,):
                 sums.data.memset_async(0, sums.nbytes)
+        if not self.count:
+            return
         results = (arrays["made"], rows, by_scale, by_zero)
         operands: tuple[Any, ...] = (arrays["x"], arrays["upstream"], *self.scaling(arrays), *results)
         split = (np.uint32(self._blocks), np.uint32(self._sharing.parts))

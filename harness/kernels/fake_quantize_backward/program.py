@@ -17,20 +17,28 @@ from harness.numerics.scheme import OperandScheme
 SOURCE = "fake_quantize_backward/backward.cu"
 STE, LSQ = 0, 1
 ATOMIC = 1
+IN_FLIGHT = 2
+_HELD = 2
+"""Small blocks that a team has at once: four loads in flight a thread."""
 
 
 @dataclass(frozen=True)
 class BackwardProgram:
-    """A tensor's walk, and the threads that have a block (or a part of one) together."""
+    """A tensor's walk; the threads that have a block (or a part of one) together; ``held``: blocks of at most one vector a
+    thread that a team has at once (0: blocks are larger, or no runs of neighbours); loads of each tensor that a thread of
+    larger blocks has in flight."""
 
     program: AffineProgram
     team: int
+    held: int = 0
+    in_flight: int = IN_FLIGHT
 
     def specialisation(self, rule: int, atomic: int) -> Specialisation:
         """Its compilation by a rule (STE or LSQ), sums by atomics or not."""
         made = self.program.specialisation(SOURCE, signed=False)
+        shape = {"TEAM": self.team, "HELD": self.held, "IN_FLIGHT": self.in_flight}
         # Sums walk in their own way; codes are never made: formats differ by their limits alone.
-        return made.changed("UNROLL", BITS=8, RULE=rule, ATOMIC=atomic, TEAM=self.team)
+        return made.changed("UNROLL", BITS=8, RULE=rule, ATOMIC=atomic, **shape)
 
 
 def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> BackwardProgram | None:
@@ -44,7 +52,9 @@ def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> Backw
     if kind == "one":
         return BackwardProgram(program, THREADS)
     vectors = -(-block[0] * block[1] * block[2] // (program.width or 1))
-    return BackwardProgram(program, min(WARP, 1 << (vectors - 1).bit_length()))
+    team = min(WARP, 1 << (vectors - 1).bit_length())
+    small = kind == "run" and program.width and vectors <= team
+    return BackwardProgram(program, team, _HELD if small else 0)
 
 
 def _specialise(rule: int, atomic: int) -> Callable[[Request], Specialisation]:

@@ -8,6 +8,7 @@
 #include "common/affine.cuh"
 #include "common/codes.cuh"
 #include "common/range.cuh"
+#include "common/team.cuh"
 
 #if SCALE == 4
 
@@ -22,20 +23,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) find_top(const value_t *__
 
 #endif
 
-__device__ __forceinline__ void reduce(Range &mine)
-{
-#pragma unroll
-    for (int distance = (TEAM < 32 ? TEAM : 32) / 2; distance; distance /= 2) mine.exchange(distance);
-#if TEAM > 32
-    __shared__ Range ranges[TEAM / 32];
-    if (threadIdx.x % 32 == 0) ranges[threadIdx.x / 32] = mine;
-    __syncthreads();
-    mine = ranges[threadIdx.x % (TEAM / 32)];
-#pragma unroll
-    for (int distance = TEAM / 64; distance; distance /= 2) mine.exchange(distance);
-#endif
-}
-
 // Extents of the tensor and of a block count rows, and vectors of a row; of runs there is one row. across: blocks side by side.
 extern "C" __global__ void __launch_bounds__(THREADS)
 quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u8 *__restrict__ codes,
@@ -45,7 +32,7 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
     const u32 lane = threadIdx.x % TEAM;
     const u32 block = blockIdx.x * (THREADS / TEAM) + threadIdx.x / TEAM;
     const Target target = {steps, exponent, low, high};
-    begin_elements();
+    begin_encoding();
     const u32 first_row = block / across * block_rows, first_column = block % across * block_columns;
 #if TALL
     const u32 row = first_row + lane / block_columns, column = first_column + lane % block_columns;
@@ -69,7 +56,7 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
         values.unpack(packets[i]);
         if (HOLDS(i)) range.take(values.at);
     }
-    reduce(range);
+    reduce_team<TEAM>(range);
 #if SCALE == 4
     const float whole = whole_scale(*top, steps);
 #else
@@ -82,9 +69,8 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
         zeros[block] = made.zero;
 #endif
     }
-    Affine affine;
-    affine.scale = made.scale;
-    affine.zero = made.zero;
+    const Affine affine(made.scale, made.zero);
+    const u32 flip = code_flip(low);
 #pragma unroll
     for (int i = 0; i < HELD; ++i)
         if (HOLDS(i)) {
@@ -92,6 +78,6 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
             u32 encoded[WIDTH];
             values.unpack(packets[i]);
             affine.encode(values.at, encoded, low, high);
-            pack_codes(encoded).store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
+            pack_codes(encoded, flip).store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
         }
 }

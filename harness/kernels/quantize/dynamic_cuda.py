@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.common.affine_kernel import (
+    MOVED_IN_VECTORS,
+    as_aligned,
     code_bytes,
     code_limits,
     program_of,
@@ -75,8 +77,9 @@ class QuantizeDynamic(_Dynamic):
         assert found is not None, "planned for blocks that fit"
         self._plan, self._two_level = found, quantized.scheme.scales.two_level
         super().__init__(problem, device, {"top": Output((2,), np.uint32)} if self._two_level else {})
-        self._kernel = self.session.kernel(found.specialisation(), "quantize_dynamic")
-        self._find_top = self.session.kernel(found.specialisation(), "find_top") if self._two_level else None
+        specialisation = as_aligned(found.specialisation(), self.alignment(MOVED_IN_VECTORS))
+        self._kernel = self.session.kernel(specialisation, "quantize_dynamic")
+        self._find_top = self.session.kernel(specialisation, "find_top") if self._two_level else None
 
     def launch_on(self, arrays: Arrays) -> None:
         plan, team = self._plan, self._plan.team
@@ -88,7 +91,7 @@ class QuantizeDynamic(_Dynamic):
             count = np.uint64(self.problem.values.size)
             self.session.launch(self._find_top, grid, team.threads, arrays["x"], top, count)
         shape = (plan.rows, plan.columns, plan.block_rows, plan.block_columns, plan.across, plan.blocks)
-        grid = max(1, -(-plan.blocks * team.lanes // team.threads))
+        grid = -(-plan.blocks * team.lanes // team.threads)
         operands = (arrays["x"], top, arrays["codes"], arrays["scales"], self.zeros(arrays))
         self.session.launch(self._kernel, grid, team.threads, *operands, *self.target, *map(np.uint32, shape))
 
@@ -100,14 +103,14 @@ class QuantizeDynamic(_Dynamic):
 
 
 class QuantizeTwoPass(_Dynamic):
-    """Ranges first, then codes."""
+    """Ranges first, then codes. Of an empty tensor scales alone are made."""
 
     def __init__(self, problem: TensorProblem, device: Device) -> None:
         self._program = program_of(problem, writes_codes=True)
         self._blocks = problem.quantized.params.scale.size
         scratch = {"keys": Output((2 * self._blocks,), np.uint32), "zeros": Output((self._blocks,), np.float32)}
         super().__init__(problem, device, scratch)
-        specialisation = dynamic_specialisation(self._program, TWO_PASS)
+        specialisation = as_aligned(dynamic_specialisation(self._program, TWO_PASS), self.alignment(MOVED_IN_VECTORS))
         names = ("find_range", "make_scales", "quantize")
         self._find, self._make, self._encode = (self.session.kernel(specialisation, name) for name in names)
         self._arguments = tuple(np.uint32(each) for each in self._program.block_arguments)
@@ -118,7 +121,7 @@ class QuantizeTwoPass(_Dynamic):
         else:
             self._sharing = share_blocks(threads, self._blocks, vectors, WARP)
         unit = self._program.width or 8
-        self._encode_grid = max(1, -(-problem.values.size // (unit * THREADS * self._program.unroll)))
+        self._encode_grid = -(-problem.values.size // (unit * THREADS * self._program.unroll))
 
     def launch_on(self, arrays: Arrays) -> None:
         count = np.uint64(self.problem.values.size)
@@ -126,12 +129,14 @@ class QuantizeTwoPass(_Dynamic):
         keys, zeros = arrays["keys"], arrays["zeros"]
         keys.data.memset_async(0, keys.nbytes)
         launch = self.session.launch
-        launch(self._find, self._sharing.grid, THREADS, arrays["x"], keys, count, blocks, parts, *self._arguments)
+        if count:
+            launch(self._find, self._sharing.grid, THREADS, arrays["x"], keys, count, blocks, parts, *self._arguments)
         made = (keys, arrays["scales"], zeros, blocks, *self.target)
         launch(self._make, -(-self._blocks // THREADS), THREADS, *made)
         limits = self.target[2:]
         operands = (arrays["x"], arrays["scales"], zeros, np.uint64(0), arrays["codes"], count, *limits)
-        launch(self._encode, self._encode_grid, THREADS, *operands, *self._arguments)
+        if count:
+            launch(self._encode, self._encode_grid, THREADS, *operands, *self._arguments)
 
 
 def _target(scheme: OperandScheme) -> tuple[Any, ...]:

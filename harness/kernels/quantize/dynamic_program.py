@@ -6,6 +6,7 @@ blocks of any size, and reads the tensor twice.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from harness.device import Device
@@ -70,9 +71,9 @@ class OnePass:
 
 
 def one_pass(scheme: OperandScheme, tiling: Tiling, dtype: str, team: Team | None = None) -> OnePass | None:
-    """None where a block does not fit a thread block's registers, or vectors cross the border of a block."""
+    """None where a block does not fit a thread block's registers, vectors cross the border of a block, or there is none."""
     program = affine_program(scheme, tiling, dtype, writes_codes=True)
-    if program is None or not program.width or program.layout.kind == "column":
+    if program is None or not program.width or program.layout.kind == "column" or not math.prod(tiling.shape):
         return None
     width, (e0, e1, e2), (b0, b1, b2) = program.width, program.layout.extents, program.layout.block
     if e2 % width or (b2 % width and b2 < e2):
@@ -134,7 +135,7 @@ def takes_one_pass(request: Request, device: Device) -> str | None:
     if reason := _dynamic(request, device):
         return reason
     if _one_pass_of(request) is None:
-        return "holds a block in registers: at most 8192 loads of 16 bytes, rows and blocks of whole loads"
+        return "holds a block in registers: one to 8192 loads of 16 bytes, rows and blocks of whole loads"
     scheme, _ = quantized(request, "tensor")
     if scheme.scales.two_level and not scheme.symmetric:
         return "makes e4m3 scales for symmetric codes only"

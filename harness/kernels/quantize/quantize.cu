@@ -10,22 +10,21 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 quantize(const value_t *__restrict__ x, SCALE_PARAMETERS, u8 *__restrict__ codes, u64 count, float low, float high,
          BLOCK_PARAMETERS)
 {
-    begin_elements();
+    begin_encoding();
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS, low, high);
+    const u32 flip = code_flip(low);
 #if WIDTH
-    each_vector<8 * WIDTH * sizeof(value_t)>(x, count, [&](u32 vector, const Packet<WIDTH * sizeof(value_t)> &packet) {
-        Values<WIDTH> values;
-        values.unpack(packet);
+    each_values(x, count, [&](u32 vector, const Values<WIDTH> &values) {
         u32 made[WIDTH];
         lookup.encode(vector, values.at, made);
-        pack_codes(made).store(codes + static_cast<u64>(vector) * (WIDTH * BITS / 8));
+        pack_codes(made, flip).store(codes + static_cast<u64>(vector) * (WIDTH * BITS / 8));
     });
 #endif
     each_element<UNIT>(count, [&](u64 i) {
         u32 made[UNIT];
 #pragma unroll
         for (int j = 0; j < UNIT; ++j)
-            made[j] = i + j < count ? lookup.of_element(i + j).encode(to_float(x[i + j]), low, high) : 0;
-        store_unit(codes + i / UNIT * UNIT_BYTES, made, static_cast<u32>(count - i < UNIT ? count - i : UNIT));
+            made[j] = i + j < count ? lookup.of_element(i + j).encode(to_float(x[i + j]), low, high) : RAW;
+        store_unit(codes + i / UNIT * UNIT_BYTES, made, static_cast<u32>(count - i < UNIT ? count - i : UNIT), flip);
     });
 }

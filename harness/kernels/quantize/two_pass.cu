@@ -6,6 +6,7 @@
 #define BACKWARD 1
 #include "quantize/quantize.cu"
 
+#include "common/block_walk.cuh"
 #include "common/range.cuh"
 
 #if LAYOUT == 3
@@ -37,35 +38,25 @@ find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u64 count, u32
 
 #else
 
-// A warp takes every parts-th step of 32 vectors of a block; of one block for the whole tensor the parts are all warps.
+struct Seen {
+    Range range;
+    const value_t *__restrict__ x;
+
+    __device__ __forceinline__ void vectors(u64 at, u64 end, u64 step) { take_vectors(range, x, at, end, step); }
+    __device__ __forceinline__ void vector(u64 at) { take_vector(range, x, at); }
+    __device__ __forceinline__ void element(u64 i) { range.take(to_float(x[i])); }
+};
+
+// A warp has a part of a block.
 extern "C" __global__ void __launch_bounds__(THREADS)
 find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u64 count, u32 blocks, u32 parts,
            BLOCK_PARAMETERS)
 {
-    const u32 lane = threadIdx.x % 32;
-    const u64 warp = (static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x) / 32;
-    const u32 block = static_cast<u32>(warp / parts), part = static_cast<u32>(warp % parts);
-    if (block >= blocks) return;
-    Range range;
-#if LAYOUT < 2
-    const u64 vectors = count / STEP;
-    const u64 length = LAYOUT ? b2 : vectors + 1;
-    const u64 start = block * length;
-    take_vectors(range, x, start + part * 32 + lane, min(start + length, vectors), static_cast<u64>(parts) * 32);
-    // The tensor's last vector may be short.
-    if (part == 0 && start <= vectors && vectors < start + length)
-        for (u64 i = vectors * STEP + lane; i < count; i += 32) range.take(to_float(x[i]));
-#else
-    const u32 e0 = static_cast<u32>(count / STEP / e2 / e1);
-    const u32 outer = block / g0 * b0, inner = block % g0 / g1 * b1, column = block % g1 * b2;
-    const u32 depth = min(b0, e0 - outer), height = min(b1, e1 - inner), width = min(b2, e2 - column);
-    for (u32 i = part * 32 + lane; i < depth * height * width; i += parts * 32) {
-        const u32 row = i / width;
-        const u64 at = static_cast<u64>((outer + row / height) * e1 + inner + row % height) * e2 + column + i % width;
-        take_vector(range, x, at);
-    }
-#endif
-    publish_warp(range, keys, block);
+    const Part<32> own(parts);
+    if (own.block >= blocks) return;
+    Seen seen = {Range(), x};
+    own.walk(seen, BLOCK_ARGUMENTS, count, parts);
+    publish_warp(seen.range, keys, own.block);
 }
 
 #endif
