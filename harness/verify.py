@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.backends import find_device
+from harness.case import Case
 from harness.columns import Row
 from harness.device import Device
 from harness.environment import environment_of
@@ -26,10 +29,12 @@ from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec
 from harness.kernels.specialisation import SOURCE_ROOT
 from harness.options import RunOptions
-from harness.record import Status
+from harness.plan import plan
+from harness.record import Outcome, Status
 from harness.runner import Watcher, run_suite
 from harness.store.files import explained, read_table
 from harness.store.writer import write_parquet
+from harness.suite import load_suite
 
 _KEY = ["op", "kernel", "architecture"]
 
@@ -77,25 +82,90 @@ def conformance_suite(op: str) -> Path:
     return folder / ("conformance.yaml" if folder.name == op else f"{op}.conformance.yaml")
 
 
-def verify(device_name: str, names: Sequence[str] = (), watcher: Watcher | None = None) -> tuple[Evidence, ...]:
-    """Run the conformance cases of the CUDA kernels, or of those named, on a device of this machine.
+def verify(
+    device_name: str, names: Sequence[str] = (), watcher: Watcher | None = None, jobs: int = 1
+) -> tuple[Evidence, ...]:
+    """Run the conformance cases of the CUDA kernels, or of those named, on a device of this machine; of up to ``jobs``
+    kernels at once, each in a worker process of its own.
 
-    Raises DeviceError where there is no CUDA device, KeyboardInterrupt where a run was interrupted.
+    Raises DeviceError where there is no CUDA device, HarnessError for fewer jobs than one, KeyboardInterrupt where a run was
+    interrupted.
     """
+    if jobs < 1:
+        raise HarnessError(f"--jobs: must be at least 1 (got {jobs}); leave it out for one kernel after the other")
     device = find_device("cuda" if device_name == "auto" else device_name)
     if device.backend != "cuda":
         raise DeviceError(f"verify: needs a CUDA device (got {device.name}); see `harness doctor`")
-    specs = cuda_kernels(names)
-    found: list[Evidence] = []
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
-        for op in dict.fromkeys(spec.op for spec in specs):
-            chosen = {spec.name: spec for spec in specs if spec.op == op}
-            options = RunOptions(device.name, tuple(f"kernel={name}" for name in chosen), out=Path(folder))
-            made = run_suite(conformance_suite(op), options, watcher)
-            if not made.complete:
-                raise KeyboardInterrupt  # a part of the cases is no evidence
-            found += [evidence_of(spec, made.rows, device) for spec in chosen.values()]
-    return tuple(found)
+        return _in_jobs(cuda_kernels(names), device, Path(folder), watcher or Watcher(), jobs)
+
+
+def _in_jobs(
+    specs: Sequence[KernelSpec], device: Device, folder: Path, watcher: Watcher, jobs: int
+) -> tuple[Evidence, ...]:
+    """Those of an op in one run, which makes operands once, where one job is asked for; else each kernel in its own."""
+    if jobs == 1:
+        ops = dict.fromkeys(spec.op for spec in specs)
+        groups = [[spec for spec in specs if spec.op == op] for op in ops]
+        return tuple(each for group in groups for each in _evidence(group, device, folder, watcher))
+    cases = {spec: conformance_cases(spec, device) for spec in specs}
+    longest_first = sorted(specs, key=lambda spec: -cases[spec])  # the last to end is then a short one
+    together = Together(watcher)
+    watcher.begin(device, sum(cases.values()), 0)
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            running = {
+                spec: pool.submit(_evidence, [spec], device, folder / spec.op / spec.name, together)
+                for spec in longest_first
+            }
+            return tuple(each for spec in specs for each in running[spec].result())
+        except BaseException:
+            together.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            watcher.end()
+
+
+def _evidence(specs: Sequence[KernelSpec], device: Device, folder: Path, watcher: Watcher) -> list[Evidence]:
+    """Of kernels of one op, in one run."""
+    options = RunOptions(device.name, tuple(f"kernel={spec.name}" for spec in specs), out=folder)
+    made = run_suite(conformance_suite(specs[0].op), options, watcher)
+    if not made.complete:
+        raise KeyboardInterrupt  # a part of the cases is no evidence
+    return [evidence_of(spec, made.rows, device) for spec in specs]
+
+
+def conformance_cases(spec: KernelSpec, device: Device) -> int:
+    """How many cases of its op's conformance suite are the kernel's, planned for ``device``."""
+    return sum(case.kernel == spec.name for case in plan(load_suite(conformance_suite(spec.op)), device))
+
+
+class Together(Watcher):
+    """Cases of runs that go on at once, told one at a time to the ``watcher`` of all, which has begun and is ended elsewhere.
+    ``stop`` ends every run as Ctrl-C would, at its next case."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def say(self, message: str) -> None:
+        with self._lock:
+            self._watcher.say(message)
+
+    def start(self, case: Case) -> None:
+        if self._stopped.is_set():
+            raise KeyboardInterrupt
+        with self._lock:
+            self._watcher.start(case)
+
+    def finish(self, case: Case, outcome: Outcome) -> None:
+        with self._lock:
+            self._watcher.finish(case, outcome)
 
 
 def evidence_of(spec: KernelSpec, rows: Iterable[Row], device: Device) -> Evidence:

@@ -17,6 +17,7 @@ def verify(
         list[str] | None, typer.Option(help="Only this CUDA kernel (NAME or OP/NAME); repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto or cuda:N.")] = "auto",
+    jobs: Annotated[int, typer.Option(help="Kernels that are run at once, each in a worker process of its own.")] = 1,
     out: Annotated[Path, typer.Option(help="The evidence file to update.")] = DEFAULT_EVIDENCE,
 ) -> None:
     """Run every CUDA kernel's conformance cases on the GPU that is here, and update the evidence.
@@ -26,12 +27,14 @@ def verify(
     - `harness verify`
 
     - `harness verify --kernel quantize/affine --kernel dp4a`
+
+    - `harness verify --jobs 8`
     """
     from harness.cli.progress import watcher_for
     from harness.verify import update_evidence
     from harness.verify import verify as run
 
-    found = run(device, kernel or (), watcher_for(errors))
+    found = run(device, kernel or (), watcher_for(errors), jobs)
     update_evidence(out, found)
     columns = (
         "kernel",

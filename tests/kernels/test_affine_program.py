@@ -171,7 +171,10 @@ def test_rows_that_end_between_wide_vectors_are_walked_in_narrower_ones():
 def test_nf4_in_the_source_is_nf4():
     """Values and thresholds are written out in the header: those that ElementFormat has."""
     text = strip_comments((SOURCE_ROOT / "common/element.cuh").read_text())
-    for name, expected in (("values", element_format("nf4").values), ("thresholds", element_format("nf4").thresholds)):
+    for name, expected in (
+        ("NF4_VALUES", element_format("nf4").values),
+        ("thresholds", element_format("nf4").thresholds),
+    ):
         (listed,) = re.findall(rf"const float {name}\[\d+\] = \{{(.*?)\}}", text, re.DOTALL)
         found = [np.float32(number) for number in re.findall(r"[-\d.]+", listed)]
         assert np.array_equal(np.array(found), expected.astype(np.float32))

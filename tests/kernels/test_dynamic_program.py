@@ -75,7 +75,7 @@ def test_a_team_has_room_for_a_block_in_registers(granularity, element, dtype, c
     assert found.blocks == math.prod(tiling.grid)
 
 
-TOO_LARGE = "holds a block in registers: at most 8192 loads of 16 bytes, rows and blocks of whole loads"
+TOO_LARGE = "holds a block in registers: one to 8192 loads of 16 bytes, rows and blocks of whole loads"
 REFUSED = {
     "a tensor's range": (_request(granularity="per_tensor"), TOO_LARGE),
     "columns": (_request(granularity="per_channel", channel_axis=1), TOO_LARGE),

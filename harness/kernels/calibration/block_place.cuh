@@ -8,7 +8,6 @@
 
 #include "common/blocks.cuh" // takes its types from the above
 
-#define STEP (WIDTH ? WIDTH : 1)
 #define IN_FLIGHT 4
 
 // What one load brings.

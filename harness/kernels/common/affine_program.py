@@ -35,7 +35,7 @@ _NOTHING = BlockLayout("one", (1, 1, 1), (1, 1, 1))
 @dataclass(frozen=True)
 class AffineProgram:
     """How one tensor is walked through: ``width`` neighbours at a time (0: element by element, where blocks or rows end
-    anywhere), ``unroll`` times a thread."""
+    anywhere), ``unroll`` times a thread. ``extra`` macros are for sweeps."""
 
     layout: BlockLayout
     width: int

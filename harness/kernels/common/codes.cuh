@@ -10,8 +10,8 @@ __device__ __forceinline__ u32 code_flip(float low)
     return ELEMENT == 0 && BITS < 8 && low < 0.0f ? 0xFFFFFFFFu / ((1u << BITS) - 1) << (BITS - 1) : 0u;
 }
 
-// A word whose low bits COUNT raw codes from `codes` on fill. A sum: multiplying and adding is one instruction, where shifting and
-// setting bits is two; what RAW gives to it is subtracted at the end.
+// A word whose low bits COUNT raw codes from `codes` on fill. A sum: multiplying and adding is one instruction, shifting and
+// setting bits is two. What RAW gives to it is subtracted at the end.
 template <int COUNT> __device__ __forceinline__ u32 join_codes(const u32 *codes)
 {
     u32 word = codes[COUNT - 1], rest = RAW;

@@ -8,9 +8,9 @@
 // Sources: OCP 8-bit Floating Point Specification 1.0; OCP Microscaling Formats 1.0; Dettmers et al., arXiv 2305.14314, E.
 #pragma once
 
-// encode_kept(y, x): the raw code of the quotient y of x; round_kept: what it stands for at scale 1. Both want y within what codes
-// reach, or one f32 beyond, but for encode_kept where SATURATES. element_value: what a code stands for (bits above its own may be
-// set). A raw code is a code and RAW, and of integers of less than a byte what keeps it from being negative (code_bias).
+// encode_kept(y, x): the raw code of the quotient y of x; round_kept: what it stands for at scale 1. Both want y within what
+// codes reach, or one f32 beyond, but for encode_kept where SATURATES. element_value: what a code stands for (bits above its own
+// may be set). A raw code is a code and RAW, and of integers of less than a byte what keeps it from being negative (code_bias).
 
 // Adding it leaves the nearest whole number, ties to even, in the low bits: 1.5 * 2^23.
 #define WHOLE 12582912.0f

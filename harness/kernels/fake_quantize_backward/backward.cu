@@ -92,7 +92,8 @@ struct Gradient {
     }
 
     template <int N>
-    __device__ __forceinline__ void take(const float (&x)[N], const float (&upstream)[N], float (&made)[N], float least, float most)
+    __device__ __forceinline__ void take(
+        const float (&x)[N], const float (&upstream)[N], float (&made)[N], float least, float most)
     {
         float quotients[N];
         affine.divide(x, quotients, least - 1.0f, most + 1.0f);
@@ -200,7 +201,8 @@ struct Pass {
 #if HELD
 
 // Blocks follow each other, of b2 vectors, the last one maybe fewer; a step of the thread block is over neighbours.
-__device__ __forceinline__ void pass_small(const Lookup &lookup, const Tensors &tensors, const Results &results, u64 count, u32 blocks)
+__device__ __forceinline__ void pass_small(
+    const Lookup &lookup, const Tensors &tensors, const Results &results, u64 count, u32 blocks)
 {
     const u32 lane = threadIdx.x % TEAM, vectors = static_cast<u32>(count / WIDTH), length = lookup.blocks.b2;
     const u32 first = blockIdx.x * (THREADS / TEAM * HELD) + threadIdx.x / TEAM;

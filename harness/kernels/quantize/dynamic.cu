@@ -1,8 +1,9 @@
 // Values -> scales and codes in one kernel: a team of threads holds a block of the tensor in registers, finds its range, makes
-// its scale, and encodes what it holds. Floor: the tensor read once, its codes and scales written once.
+// its scale, and encodes what it holds. Floor: the tensor read once (under two-level scales twice), codes and scales written
+// once.
 //
-// VALUE, ELEMENT, BITS, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH neighbours in a load. TEAM threads (a part of a
-// warp, or all THREADS) hold a block by HELD loads each; TALL 1: a block is more than one row of a matrix, and a step of the
+// VALUE, ELEMENT, BITS, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH neighbours in a load. TEAM threads (a part of
+// a warp, or all THREADS) hold a block by HELD loads each; TALL 1: a block is more than one row of a matrix, and a step of the
 // team whole rows of the block.
 #include "common/values.cuh"
 #include "common/affine.cuh"
@@ -30,7 +31,12 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
                  u32 rows, u32 columns, u32 block_rows, u32 block_columns, u32 across, u32 blocks)
 {
     const u32 lane = threadIdx.x % TEAM;
-    const u32 block = blockIdx.x * (THREADS / TEAM) + threadIdx.x / TEAM;
+#if SCALE == 4
+    const u32 group = gridDim.x - 1 - blockIdx.x; // the end is what the cache still holds
+#else
+    const u32 group = blockIdx.x;
+#endif
+    const u32 block = group * (THREADS / TEAM) + threadIdx.x / TEAM;
     const Target target = {steps, exponent, low, high};
     begin_encoding();
     const u32 first_row = block / across * block_rows, first_column = block % across * block_columns;

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +62,13 @@ class Quantize:
         return tensor_accuracy(problem, dequantize(with_params(_as_found(problem, output), output.codes)))
 
     def work(self, problem: TensorProblem, output: object) -> Work:
-        return tensor_work(problem, read_bytes=problem.value_bytes)
+        """The tensor read once, its quantized form written once. Where the kernel finds a range over the whole tensor (one
+        dynamic scale, or NVFP4's above those of the blocks) no code can be made before the last value is seen: the tensor
+        moves twice, the second time maybe from a cache that holds it."""
+        once, scheme = tensor_work(problem, read_bytes=problem.value_bytes), problem.quantized.scheme
+        if scheme.range == "dynamic" and (scheme.scales.two_level or problem.quantized.params.scale.size == 1):
+            return replace(once, moved_bytes=once.moved_bytes + problem.value_bytes)
+        return once
 
 
 def _as_found(problem: TensorProblem, output: Codes) -> Quantized:
@@ -75,7 +80,7 @@ def _as_found(problem: TensorProblem, output: Codes) -> Quantized:
     if zero_point is not None and output.zero_point is not None:
         zero_point = output.zero_point.reshape(zero_point.shape)
     found = QuantParams(Scales(output.scale.reshape(params.scale.shape)), zero_point)
-    return dataclasses.replace(quantized, params=found)
+    return replace(quantized, params=found)
 
 
 def _codes(problem: TensorProblem) -> Codes:

@@ -1,5 +1,5 @@
-// Values -> scales and codes in two passes: for blocks that do not fit one multiprocessor. The ranges are found by any number of
-// thread blocks together, scales are made of them, and quantize.cu goes through the tensor backwards, since its end is what
+// Values -> scales and codes in two passes: for blocks that do not fit one multiprocessor. The ranges are found by any number
+// of thread blocks together, scales are made of them, and quantize.cu goes through the tensor backwards, since its end is what
 // the cache still holds. Floor: the tensor read twice, codes and scales written once.
 //
 // VALUE, LAYOUT, ELEMENT, BITS, SCALE, ASYMMETRIC, UNSIGNED, ROUND_UP as in common/; WIDTH, UNROLL as in common/walk.cuh.
