@@ -23,7 +23,7 @@ from harness.plan import plan
 from harness.suite import load_suite
 
 OPS_OF_ONE_TENSOR = ("quantize", "dequantize", "fake_quantize", "ste_backward", "lsq_backward")
-ROWS = [spec for spec in KERNELS if spec.backend == "cuda" and spec.op in OPS_OF_ONE_TENSOR]
+ROWS = [spec for spec in KERNELS if spec.cuda is not None and spec.role == "kernel" and spec.op in OPS_OF_ONE_TENSOR]
 NAMES = [f"{spec.op}/{spec.name}" for spec in ROWS]
 SHAPES = [
     {"name": "even", "rows": 31, "cols": 256, "dtype": ["f32", "bf16"]},

@@ -89,7 +89,14 @@ def test_percentiles_are_exact_ratios(text, ratio):
 
 @pytest.mark.parametrize(
     ("element", "elements", "points"),
-    [("int8", 4096, 4096), ("uint8", 32, 4096), ("int4", 128, 512), ("fp8_e4m3", 128, 512), ("nf4", 1 << 24, 48)],
+    [
+        ("int8", 4096, 4096),
+        ("uint8", 32, 4096),
+        ("int4", 128, 512),
+        ("fp8_e4m3", 128, 512),
+        ("nf4", 1 << 24, 512),
+        ("int8", 1 << 24, 1024),
+    ],
 )
 def test_the_search_has_more_scales_where_errors_are_jagged(element, elements, points):
     found = mse_program(*_layout(_request((1, elements), format=element, calibration="mse")))

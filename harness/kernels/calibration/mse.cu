@@ -111,9 +111,7 @@ template <bool CLIPPING> struct Scorer {
         for (int i = 0; i < N; ++i) kept[i] = UNSIGNED ? fmaxf(x[i], 0.0f) : x[i];
 #pragma unroll
         for (int k = 0; k < TOGETHER; ++k) {
-            Affine affine;
-            affine.scale = scales[k];
-            affine.zero = 0.0f;
+            const Affine affine(scales[k], 0.0f);
             float made[N];
 #pragma unroll
             for (int i = 0; i < N; ++i) made[i] = kept[i];

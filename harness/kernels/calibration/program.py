@@ -209,8 +209,9 @@ def one_level(scheme: OperandScheme) -> str | None:
 
 _CANDIDATES, _NEAR_ROUNDS = 16, 5
 """``CANDIDATES`` of mse.cu; ``BEST`` and ``NARROWINGS`` rounds look around the best scales."""
-_POINTS_A_LEVEL, _FEWEST_POINTS = 16, 48
-"""Scales spread evenly, for each level of an integer format; of other formats as for int5 (NOTES.md)."""
+_POINTS_A_LEVEL, _FEWEST_POINTS = 16, 512
+"""Scales spread evenly, for each level of an integer format; and of other formats (NOTES.md)."""
+_SMALL_BLOCK = 1 << 12
 _POWER_ROUNDS = 2
 """Powers of two from the largest scale down to 2^-31 of it."""
 _LEAST_TEAM, _WARP_VECTORS = 8, 1024
@@ -245,21 +246,13 @@ def mse_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> MseProgram
     team = THREADS if found.is_column else max(_LEAST_TEAM, min(found.team, lanes))
     if found.team > WARP and not found.is_column:
         team = lanes
-    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements, dtype))
+    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements))
 
 
-def _points(element: ElementFormat, elements: int, dtype: str) -> int:
-    """The more levels, the more often some code changes as the scale does; the more elements, the less each matters, unless
-    many are equal: values of 16 bits are some thousands, however many elements there are."""
-    if dtype != "f32":
-        elements = min(elements, 1 << 20)
-    most = _POINTS_A_LEVEL * max(32, element.levels if element.is_integer else 0)
-    if elements <= 1 << 12:
-        return most
-    for limit, part in ((1 << 17, 4), (1 << 20, 16)):
-        if elements <= limit:
-            return max(_FEWEST_POINTS * 2, most // part)
-    return _FEWEST_POINTS
+def _points(element: ElementFormat, elements: int) -> int:
+    """The more levels, the more often some code changes as the scale does; of many elements each matters less."""
+    most = _POINTS_A_LEVEL * (element.levels if element.is_integer else 0)
+    return max(_FEWEST_POINTS, most if elements <= _SMALL_BLOCK else most // 4)
 
 
 def specialise_mse(request: Request) -> Specialisation:

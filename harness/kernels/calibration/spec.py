@@ -36,7 +36,7 @@ KERNELS = (
         "harness.kernels.calibration.cuda:Percentile",
         "exact order statistics by radix selection: at most three reads, one of blocks that a warp holds",
         supports=takes_percentile,
-        cuda=CudaSource(PERCENTILE, specialise_percentile, max_registers=64),
+        cuda=CudaSource(PERCENTILE, specialise_percentile, max_registers=80, max_stack_bytes=16),
     ),
     KernelSpec(
         "kl",
@@ -56,8 +56,8 @@ KERNELS = (
         "harness.kernels.calibration.cuda:Mse",
         "scales of least squared error, symmetric: sixteen candidates a read, all blocks at once",
         supports=takes_mse,
-        # The compiler spills a few registers in some formats to let more warps in.
-        cuda=CudaSource(MSE, specialise_mse, max_registers=128, max_stack_bytes=40),
+        # Up to sixteen registers spill, by format and architecture: the compiler lets more warps in for them.
+        cuda=CudaSource(MSE, specialise_mse, max_registers=128, max_stack_bytes=64),
     ),
     reference_spec("calibration"),
 )

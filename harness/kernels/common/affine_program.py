@@ -25,9 +25,6 @@ _WIDTHS = {"f32": 4, "f16": 8, "bf16": 8}
 _LEAST_WIDTHS = {1: 16, 2: 8, 6: 16}
 """By bits of a code: neighbours of a thread that writes codes, so that they fill two bytes or more."""
 THREADS = 256
-_CODE_LOADS = 2
-"""Loads of 16 bytes that a thread which writes codes has in flight; one that writes values has one (the families' NOTES.md say
-what chose these)."""
 _NOTHING = BlockLayout("one", (1, 1, 1), (1, 1, 1))
 """Stands for that of an empty tensor: no kernel walks it."""
 
@@ -82,14 +79,22 @@ def affine_program(
     layout = block_layout(tiling) if math.prod(tiling.shape) else _NOTHING
     if layout is None:
         return None
-    width, loads = _WIDTHS[dtype], 1
+    width, loads = _WIDTHS[dtype], _loads(scheme.element, dtype, writes_codes)
     if writes_codes:
-        loads = _CODE_LOADS
         least = _LEAST_WIDTHS.get(scheme.element.bits, 0)
-        width = next((wide for wide in (max(loads * width, least), max(width, least)) if layout.vector_fits(wide)), 0)
+        width = next((wide for wide in (max(2 * width, least), max(width, least)) if layout.vector_fits(wide)), 0)
     elif not layout.vector_fits(width):
         width = 0
     return AffineProgram(layout, width, scheme, dtype, max(1, loads * _WIDTHS[dtype] // (width or 1)))
+
+
+def _loads(element: ElementFormat, dtype: str, writes_codes: bool) -> int:
+    """Of 16 bytes, that a thread has in flight (the families' NOTES.md say what chose them)."""
+    if element.kind == "table":
+        return 2  # each thread block sets up a table
+    if not writes_codes:
+        return 1
+    return 4 if dtype != "f32" and element.bits < 8 else 2
 
 
 def _program_of(request: Request, writes_codes: bool) -> AffineProgram | None:

@@ -16,8 +16,7 @@ from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.fake_quantize_backward.program import ATOMIC, LSQ, STE, BackwardProgram, backward_program
 from harness.numerics.gradients import Gradients
 
-_WARPS_A_MULTIPROCESSOR = 40
-"""As many as fit by registers: more would come as a second wave that fills only a part of the device."""
+_WARPS_A_MULTIPROCESSOR = 48
 
 
 class Backward(AffineKernel):
