@@ -230,6 +230,7 @@ search_scale(const value_t *__restrict__ x, const Range *__restrict__ found, dou
 {
     __shared__ Common teams[TEAMS];
     begin_elements();
+    begin_encoding();
     const Team team(blocks, parts);
     const Blocks geometry = BLOCK_ARGUMENTS;
     const BlockPlace place(geometry, count, team.block);

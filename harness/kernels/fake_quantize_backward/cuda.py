@@ -16,7 +16,7 @@ from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.fake_quantize_backward.program import ATOMIC, LSQ, STE, BackwardProgram, backward_program
 from harness.numerics.gradients import Gradients
 
-_WARPS_A_MULTIPROCESSOR = 48
+_WARPS_A_MULTIPROCESSOR = 24
 
 
 class Backward(AffineKernel):

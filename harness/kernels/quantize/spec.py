@@ -85,7 +85,7 @@ KERNELS = (
         "harness.kernels.quantize.dynamic_cuda:QuantizeDynamic",
         "range, scale and codes of a block in one kernel, the block held in registers",
         supports=takes_one_pass,
-        cuda=CudaSource(ONE_PASS, specialise_one_pass, max_registers=80),
+        cuda=CudaSource(ONE_PASS, specialise_one_pass, max_registers=72),
     ),
     KernelSpec(
         "dynamic_two_pass",
