@@ -148,8 +148,8 @@ def test_macros_of_a_format(name):
         ("int4", "f32", 8, 1),
         ("int2", "f32", 8, 1),
         ("binary", "f32", 16, 1),
-        ("fp6_e2m3", "bf16", 16, 1),
-        ("int2", "f16", 16, 1),
+        ("fp6_e2m3", "bf16", 16, 2),
+        ("int2", "f16", 16, 2),
     ],
 )
 def test_a_thread_that_writes_codes_writes_whole_bytes(name, dtype, width, unroll):

@@ -84,14 +84,15 @@ def test_every_cuda_source_belongs_to_a_kernel():
 
 
 def test_declared_registers_are_not_far_from_what_is_used():
-    """A declaration with much room says nothing."""
+    """A declaration with much room says nothing. Where not all is compiled, what needs most may be missing."""
+    room = 16 if FULL else 32
     most: dict[str, int] = {}
     for architecture in ARCHITECTURES:
         for each in _chosen(architecture):
             used = max(entry.registers for entry in resources(cubin(each, architecture)))
             most[each.source] = max(most.get(each.source, 0), used)
     for source, declared in SOURCES.items():
-        assert most[source] <= declared.max_registers <= most[source] + 16, (source, most[source])
+        assert most[source] <= declared.max_registers <= most[source] + room, (source, most[source])
 
 
 @pytest.mark.parametrize(
