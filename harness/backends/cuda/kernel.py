@@ -18,6 +18,8 @@ Arrays = dict[str, Any]
 """Name → cupy array."""
 POISON = 0xA5
 """Byte that outputs are filled with before a launch: what a kernel leaves unwritten is then no valid result."""
+NULL = np.uint64(0)
+"""A null pointer, as an argument of a launch."""
 WIDEST_ACCESS = 16
 """Bytes that a thread can move at once."""
 
@@ -116,7 +118,6 @@ class CudaKernel(ABC):
         return None
 
     def _poisoned_outputs(self) -> Arrays:
-
         made = {}
         for name, output in self._outputs.items():
             made[name] = self._empty(output.shape, output.dtype)

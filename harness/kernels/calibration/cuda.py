@@ -1,4 +1,4 @@
-"""The CUDA kernels of calibration on the device: ranges."""
+"""The CUDA kernels of calibration on the device."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.backends.cuda.session import session
 from harness.device import Device
 from harness.kernels.calibration.program import (
+    CANDIDATES,
     MINMAX,
     CalibrationProgram,
     calibration_program,
@@ -21,28 +22,25 @@ from harness.kernels.calibration.program import (
     percentile_ratio,
     percentile_specialisation,
 )
-from harness.kernels.common.affine_kernel import code_limits, read_scales, stored_scales
+from harness.kernels.common.affine_kernel import read_scales, scale_target, stored_scales
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.shared_blocks import WARP, share_blocks
+from harness.kernels.common.supports import planned
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.calibrate import QuantParams
 from harness.numerics.scales import Scales, global_scale_of
-from harness.numerics.scheme import OperandScheme
 
 _WARPS_A_MULTIPROCESSOR = 64
 _ROWS = 16
 """Rows at least that a thread has of its columns before more threads share them."""
 _SEARCHES_A_MULTIPROCESSOR = 8
 """Thread blocks that look for a threshold at once."""
-_CANDIDATES = 16
 _SEARCH = 10
-"""``CANDIDATES`` of mse.cu, and the numbers in its ``Search``."""
+"""The numbers in ``Search`` of mse.cu."""
 _DIGIT_BITS = 11
 _DIGIT = 1 << _DIGIT_BITS
 """``DIGIT_BITS`` and ``BINS`` of percentile.cu."""
-NOTHING = np.uint64(0)
-"""A null pointer."""
 
 
 class Calibration(CudaKernel):
@@ -67,22 +65,20 @@ class Calibration(CudaKernel):
         outputs["cleared"] = Output((3 * self.blocks + 1,), np.uint32)
         super().__init__(device, {"x": problem.type.store(problem.finite).ravel()}, {**outputs, **scratch})
         self.count = np.uint64(problem.values.size)
-        self.target = target_of(scheme)
+        self.target = scale_target(scheme)
         self.geometry = tuple(np.uint32(each) for each in program.program.block_arguments)
         self.shared = (np.uint32(self.blocks), np.uint32(self.parts))
 
     def made(self, arrays: Arrays, *, keep: bool = True) -> tuple[Any, ...]:
         """CALIBRATED_PARAMETERS of ``common/put_scale.cuh``; ``keep``: ranges go where they are wanted, if they are."""
-        zeros, ranges = arrays.get("zeros", NOTHING), arrays.get("ranges", NOTHING) if keep else NOTHING
+        zeros, ranges = arrays.get("zeros", NULL), arrays.get("ranges", NULL) if keep else NULL
         return arrays["scales"], zeros, ranges, arrays["cleared"][3 * self.blocks :], *self.target
 
     def find_ranges(self, arrays: Arrays, kernel: Any) -> None:
         """Ranges, and the scales that they make where those have one level."""
         cleared = arrays["cleared"]
-        scratch, shared = (
-            (cleared[: 2 * self.blocks], self.tickets(arrays)),
-            (self.shared[0], np.uint32(self._range_parts)),
-        )
+        scratch = (cleared[: 2 * self.blocks], self.tickets(arrays))
+        shared = (self.shared[0], np.uint32(self._range_parts))
         operands = (arrays["x"], *scratch, *self.made(arrays), self.count, *shared, *self.geometry)
         self.session.launch(kernel, self._range_grid, THREADS, *operands)
 
@@ -123,7 +119,9 @@ class MinMax(Calibration):
     """The observed range."""
 
     def __init__(self, problem: TensorProblem, device: Device, program: CalibrationProgram | None = None) -> None:
-        super().__init__(problem, device, program or program_of_problem(problem), {})
+        quantized = problem.quantized
+        found = program or planned(calibration_program(quantized.scheme, quantized.tiling, problem.type.name))
+        super().__init__(problem, device, found, {})
         self._find, self._make = self.entries(self.program.specialisation(MINMAX), "find_range")
 
     def launch_on(self, arrays: Arrays) -> None:
@@ -139,9 +137,7 @@ class Percentile(Calibration):
 
     def __init__(self, problem: TensorProblem, device: Device) -> None:
         quantized = problem.quantized
-        found = percentile_program(quantized.scheme, quantized.tiling, problem.type.name)
-        assert found is not None, "planned for a layout that kernels walk"
-        program, self._held = found
+        program, self._held = planned(percentile_program(quantized.scheme, quantized.tiling, problem.type.name))
         tails = 1 if quantized.scheme.symmetric else 2
         blocks = problem.quantized.params.scale.size
         scratch = {} if self._held else {"selections": Output((blocks, tails, 2), np.uint32)}
@@ -164,7 +160,7 @@ class Percentile(Calibration):
             for digit in range(self._digits):
                 self._pass(arrays, arrays["totals"], digit, digit + 1)
         else:
-            self._pass(arrays, NOTHING, 0, self._digits)
+            self._pass(arrays, NULL, 0, self._digits)
         self.finish_scales(arrays, self._make)
 
     def _pass(self, arrays: Arrays, totals: Any, first: int, last: int) -> None:
@@ -183,8 +179,7 @@ class Kl(Calibration):
 
     def __init__(self, problem: TensorProblem, device: Device) -> None:
         scheme = problem.quantized.scheme
-        program = kl_program(scheme, problem.quantized.tiling, problem.type.name)
-        assert program is not None, "planned for a layout that kernels walk"
+        program = planned(kl_program(scheme, problem.quantized.tiling, problem.type.name))
         blocks, bins = problem.quantized.params.scale.size, kl_bins(scheme)
         counts, divergences = Output((blocks, bins), np.uint32), Output((blocks, bins), np.float64)
         super().__init__(problem, device, program, {"counts": counts, "divergences": divergences})
@@ -216,13 +211,12 @@ class Mse(Calibration):
 
     def __init__(self, problem: TensorProblem, device: Device) -> None:
         quantized = problem.quantized
-        plan = mse_program(quantized.scheme, quantized.tiling, problem.type.name)
-        assert plan is not None, "planned for a layout that kernels walk"
+        plan = planned(mse_program(quantized.scheme, quantized.tiling, problem.type.name))
         program, blocks = plan.program, quantized.params.scale.size
         scratch = {}
         parts = share(problem, device, program, single=True)[1]
         if parts > 1:
-            scratch["rows"] = Output((blocks, parts, 2 * _CANDIDATES), np.float64)
+            scratch["rows"] = Output((blocks, parts, 2 * CANDIDATES), np.float64)
             scratch["searches"] = Output((blocks, _SEARCH), np.float64)
         super().__init__(problem, device, program, scratch)
         self._find, self._search, _ = self.entries(plan.specialisation(), "find_range", "search_scale")
@@ -239,18 +233,10 @@ class Mse(Calibration):
 
     def _pass(self, arrays: Arrays, first: int, last: int) -> None:
         """The rounds from ``first`` to before ``last``."""
-        scratch = (arrays.get("rows", NOTHING), arrays.get("searches", NOTHING), self.tickets(arrays))
+        scratch = (arrays.get("rows", NULL), arrays.get("searches", NULL), self.tickets(arrays))
         rounds = (self._points, *map(np.uint32, (first, last, self._rounds)))
         operands = (*scratch, *self.made(arrays, keep=False), self.count, *self.shared, *rounds, *self.geometry)
         self.session.launch(self._search, self.grid, THREADS, arrays["x"], arrays["ranges"], *operands)
-
-
-def program_of_problem(problem: TensorProblem, *, single: bool = False, team: int | None = None) -> CalibrationProgram:
-    """The program that planning found for this problem."""
-    quantized = problem.quantized
-    found = calibration_program(quantized.scheme, quantized.tiling, problem.type.name, single=single, team=team)
-    assert found is not None, "planned for a layout that kernels walk"
-    return found
 
 
 def share(
@@ -269,11 +255,3 @@ def share(
     sharing = share_blocks(threads, blocks, -(-problem.values.size // (program.width or 1)), team)
     assert isinstance(sharing.grid, int), "blocks are dealt along one axis"
     return sharing.grid, sharing.parts
-
-
-def target_of(scheme: OperandScheme) -> tuple[Any, ...]:
-    """``Target`` of ``common/make_scale.cuh``."""
-    element, (low, high) = scheme.element, code_limits(scheme)
-    if scheme.symmetric:
-        return np.float32(element.largest), np.int32(element.emax), low, high
-    return np.float32(high - low), np.int32(element.bits - 1), low, high

@@ -6,6 +6,7 @@
 // threads side by side have WIDTH columns each, and the rows are dealt.
 #include "calibration/block_place.cuh"
 #include "common/put_scale.cuh"
+#include "common/team.cuh"
 
 __device__ __forceinline__ void publish(const Range &range, u32 *keys)
 {
@@ -70,21 +71,6 @@ find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u32 *__restric
 
 #else
 
-// The team's range, in all of its threads.
-__device__ __forceinline__ void reduce_team(Range &mine)
-{
-#pragma unroll
-    for (int distance = (TEAM < 32 ? TEAM : 32) / 2; distance; distance /= 2) mine.exchange(distance);
-#if TEAM > 32
-    __shared__ Range ranges[TEAM / 32];
-    if (threadIdx.x % 32 == 0) ranges[threadIdx.x / 32] = mine;
-    __syncthreads();
-    mine = ranges[threadIdx.x % (TEAM / 32)];
-#pragma unroll
-    for (int distance = TEAM / 64; distance; distance /= 2) mine.exchange(distance);
-#endif
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS)
 find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u32 *__restrict__ tickets, CALIBRATED_PARAMETERS, u64 count,
            u32 blocks, u32 parts, BLOCK_PARAMETERS)
@@ -97,7 +83,7 @@ find_range(const value_t *__restrict__ x, u32 *__restrict__ keys, u32 *__restric
         const BlockPlace place(geometry, count, team.block);
         place.take(range, x, static_cast<u64>(team.part) * TEAM + team.lane, static_cast<u64>(parts) * TEAM);
     }
-    reduce_team(range);
+    reduce_team<TEAM>(range);
 #if TEAM == THREADS
     if (parts > 1) {
         if (threadIdx.x == 0) publish(range, keys + 2 * team.block);

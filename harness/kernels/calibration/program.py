@@ -5,12 +5,20 @@ They share one walk (``calibration/block_place.cuh``): a team of threads has a s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from harness.device import Device
-from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program, element_macros
+from harness.kernels.common.affine_program import (
+    NOT_WALKED,
+    THREADS,
+    AffineProgram,
+    affine_program,
+    element_macros,
+    scale_macros,
+)
 from harness.kernels.common.shared_blocks import WARP
-from harness.kernels.common.supports import quantized, scheme_and_tiling, static
+from harness.kernels.common.supports import of_tensor, one_level, planned, quantized, static, two_levels_symmetric
 from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.formats import ElementFormat
@@ -48,9 +56,8 @@ class CalibrationProgram:
         return made.changed(
             *("UNROLL", "BITS", "EXPONENT", "MANTISSA"),
             ELEMENT=int(scheme.element.kind == "binary"),
-            UNSIGNED=int(scheme.symmetric and not scheme.element.signed),
-            ROUND_UP=int(scheme.scale_format == "e8m0_rceil"),
             TEAM=self.team,
+            **scale_macros(scheme),
         ).changed(**macros)
 
 
@@ -62,28 +69,20 @@ def calibration_program(
     if program is None:
         return None
     layout = program.layout
+    elements = math.prod(layout.block)
     if layout.kind == "column":
         program = replace(program, width=0) if single else program
         chosen = THREADS if single else _power_of_two(-(-layout.extents[2] // max(1, program.width)))
     else:
-        vectors = -(-layout.block[0] * layout.block[1] * layout.block[2] // max(1, program.width))
+        vectors = -(-elements // max(1, program.width))
         # Two loads a thread hide more of the memory's latency than one (measured for quantize, NOTES.md there).
         lanes = _power_of_two(-(-vectors // 2))
         chosen = lanes if lanes <= WARP else THREADS
-    elements = layout.block[0] * layout.block[1] * layout.block[2]
     return CalibrationProgram(program, team or min(chosen, THREADS), tiling.smallest_block, elements)
 
 
 def _power_of_two(least: int) -> int:
     return 1 << max(0, least - 1).bit_length()
-
-
-def program_of_request(request: Request, *, single: bool = False) -> CalibrationProgram:
-    """The program that planning found."""
-    plan = request["tensor"]
-    found = calibration_program(*scheme_and_tiling(plan), plan.dtype, single=single)
-    assert found is not None, "planned for a layout that kernels walk"
-    return found
 
 
 def walked(request: Request, kind: str) -> str | None:
@@ -93,12 +92,7 @@ def walked(request: Request, kind: str) -> str | None:
         return reason
     if scheme.calibrator.kind != kind:
         return f"calibrates by {kind}, not {scheme.calibration}"
-    if scheme.scales.two_level and not scheme.symmetric:
-        return "makes e4m3 scales for symmetric codes only"
-    plan = request["tensor"]
-    if affine_program(*scheme_and_tiling(plan), plan.dtype) is None:
-        return "takes fewer than 2^32 elements, and blocks that three axes describe"
-    return None
+    return two_levels_symmetric(scheme) or (NOT_WALKED if affine_program(*of_tensor(request)) is None else None)
 
 
 def takes_minmax(request: Request, device: Device) -> str | None:
@@ -107,7 +101,7 @@ def takes_minmax(request: Request, device: Device) -> str | None:
 
 
 def specialise_minmax(request: Request) -> Specialisation:
-    return program_of_request(request).specialisation(MINMAX)
+    return planned(calibration_program(*of_tensor(request))).specialisation(MINMAX)
 
 
 _HELD_MOST = 32
@@ -146,10 +140,7 @@ def percentile_specialisation(program: CalibrationProgram, held: int) -> Special
 
 
 def specialise_percentile(request: Request) -> Specialisation:
-    plan = request["tensor"]
-    found = percentile_program(*scheme_and_tiling(plan), plan.dtype)
-    assert found is not None, "planned for a layout that kernels walk"
-    return percentile_specialisation(*found)
+    return percentile_specialisation(*planned(percentile_program(*of_tensor(request))))
 
 
 def takes_percentile(request: Request, device: Device) -> str | None:
@@ -186,10 +177,7 @@ def kl_specialisation(program: CalibrationProgram) -> Specialisation:
 
 
 def specialise_kl(request: Request) -> Specialisation:
-    plan = request["tensor"]
-    found = kl_program(*scheme_and_tiling(plan), plan.dtype)
-    assert found is not None, "planned for a layout that kernels walk"
-    return kl_specialisation(found)
+    return kl_specialisation(planned(kl_program(*of_tensor(request))))
 
 
 def takes_kl(request: Request, device: Device) -> str | None:
@@ -202,12 +190,7 @@ def takes_kl(request: Request, device: Device) -> str | None:
     return one_level(scheme)
 
 
-def one_level(scheme: OperandScheme) -> str | None:
-    """Amplitudes that are searched block by block do not wait for the tensor's."""
-    return "makes no scales of two levels" if scheme.scales.two_level else None
-
-
-_CANDIDATES, _NEAR_ROUNDS = 16, 5
+CANDIDATES, _NEAR_ROUNDS = 16, 5
 """``CANDIDATES`` of mse.cu; ``BEST`` and ``NARROWINGS`` rounds look around the best scales."""
 _POINTS_A_LEVEL, _FEWEST_POINTS = 16, 512
 """Scales spread evenly, for each level of an integer format; and of other formats (NOTES.md)."""
@@ -228,7 +211,7 @@ class MseProgram:
     def rounds(self) -> int:
         if self.program.program.scheme.scales.power_of_two:
             return _POWER_ROUNDS
-        return 1 + self.points // _CANDIDATES + _NEAR_ROUNDS
+        return 1 + self.points // CANDIDATES + _NEAR_ROUNDS
 
     def specialisation(self) -> Specialisation:
         """Its compilation: here the elements' format counts."""
@@ -242,10 +225,12 @@ def mse_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> MseProgram
     if found is None:
         return None
     vectors = -(-found.block_elements // max(1, found.program.width))
-    lanes = WARP if vectors <= _WARP_VECTORS else THREADS
-    team = THREADS if found.is_column else max(_LEAST_TEAM, min(found.team, lanes))
-    if found.team > WARP and not found.is_column:
-        team = lanes
+    if found.is_column:
+        team = THREADS
+    elif found.team > WARP:
+        team = WARP if vectors <= _WARP_VECTORS else THREADS
+    else:
+        team = max(_LEAST_TEAM, found.team)
     return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements))
 
 
@@ -256,10 +241,7 @@ def _points(element: ElementFormat, elements: int) -> int:
 
 
 def specialise_mse(request: Request) -> Specialisation:
-    plan = request["tensor"]
-    found = mse_program(*scheme_and_tiling(plan), plan.dtype)
-    assert found is not None, "planned for a layout that kernels walk"
-    return found.specialisation()
+    return planned(mse_program(*of_tensor(request))).specialisation()
 
 
 def takes_mse(request: Request, device: Device) -> str | None:

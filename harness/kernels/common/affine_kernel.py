@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import WIDEST_ACCESS, Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.common.affine_program import THREADS, AffineProgram, affine_program
+from harness.kernels.common.supports import planned
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.formats import element_format
@@ -22,9 +23,7 @@ from harness.numerics.value_types import VALUE_TYPES
 def program_of(problem: TensorProblem, *, writes_codes: bool = False) -> AffineProgram:
     """The program that planning found for this problem."""
     quantized = problem.quantized
-    program = affine_program(quantized.scheme, quantized.tiling, problem.type.name, writes_codes=writes_codes)
-    assert program is not None, "planned for a layout that kernels walk"
-    return program
+    return planned(affine_program(quantized.scheme, quantized.tiling, problem.type.name, writes_codes=writes_codes))
 
 
 def stored_codes(problem: TensorProblem) -> NDArray[np.uint8]:
@@ -124,3 +123,11 @@ def code_limits(scheme: OperandScheme) -> tuple[np.float32, np.float32]:
     element = scheme.element
     low, high = element.limits(scheme.narrow_range) if element.is_integer else (element.values[0], element.largest)
     return np.float32(low), np.float32(high)
+
+
+def scale_target(scheme: OperandScheme) -> tuple[Any, ...]:
+    """``Target`` of ``common/make_scale.cuh``."""
+    element, (low, high) = scheme.element, code_limits(scheme)
+    if scheme.symmetric:
+        return np.float32(element.largest), np.int32(element.emax), low, high
+    return np.float32(high - low), np.int32(element.bits - 1), low, high

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.device import Device
 from harness.kernels.common.block_layout import KIND_NUMBERS, BlockLayout, block_layout
-from harness.kernels.common.supports import quantized, scheme_and_tiling, static
+from harness.kernels.common.supports import of_tensor, planned, quantized, static
 from harness.kernels.spec import KernelSpec, Request
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.formats import ElementFormat
@@ -27,12 +27,14 @@ _LEAST_WIDTHS = {1: 16, 2: 8, 6: 16}
 THREADS = 256
 _NOTHING = BlockLayout("one", (1, 1, 1), (1, 1, 1))
 """Stands for that of an empty tensor: no kernel walks it."""
+NOT_WALKED = "takes fewer than 2^32 elements, and blocks that three axes describe"
+"""Why there is no program."""
 
 
 @dataclass(frozen=True)
 class AffineProgram:
     """How one tensor is walked through: ``width`` neighbours at a time (0: element by element, where blocks or rows end
-    anywhere), ``unroll`` times a thread. ``extra`` macros are for sweeps."""
+    anywhere), ``unroll`` times a thread."""
 
     layout: BlockLayout
     width: int
@@ -72,6 +74,14 @@ def element_macros(element: ElementFormat, *, signed: bool) -> dict[str, int]:
     return {"ELEMENT": 0, "BITS": element.bits, **({"SIGNED": int(element.signed)} if signed else {})}
 
 
+def scale_macros(scheme: OperandScheme) -> dict[str, int]:
+    """What ``common/make_scale.cuh`` is told besides."""
+    return {
+        "UNSIGNED": int(scheme.symmetric and not scheme.element.signed),
+        "ROUND_UP": int(scheme.scale_format == "e8m0_rceil"),
+    }
+
+
 def affine_program(
     scheme: OperandScheme, tiling: Tiling, dtype: str, *, writes_codes: bool = False
 ) -> AffineProgram | None:
@@ -98,17 +108,14 @@ def _loads(element: ElementFormat, dtype: str, writes_codes: bool) -> int:
 
 
 def _program_of(request: Request, writes_codes: bool) -> AffineProgram | None:
-    plan = request["tensor"]
-    return affine_program(*scheme_and_tiling(plan), plan.dtype, writes_codes=writes_codes)
+    return affine_program(*of_tensor(request), writes_codes=writes_codes)
 
 
 def specialise(source: str, *, signed: bool, writes_codes: bool = False) -> Callable[[Request], Specialisation]:
     """The compilation that a request needs of ``source``."""
 
     def of(request: Request) -> Specialisation:
-        program = _program_of(request, writes_codes)
-        assert program is not None, "planned for a layout that kernels walk"
-        return program.specialisation(source, signed=signed)
+        return planned(_program_of(request, writes_codes)).specialisation(source, signed=signed)
 
     return of
 
@@ -120,7 +127,7 @@ def affine(request: Request, device: Device) -> str | None:
     if reason is None and scheme.element.bits not in PACKED_BITS:
         return f"packs no codes of {scheme.element.bits} bits"
     if reason is None and _program_of(request, writes_codes=True) is None:
-        return "takes fewer than 2^32 elements, and blocks that three axes describe"
+        return NOT_WALKED
     return reason
 
 

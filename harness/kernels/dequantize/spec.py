@@ -6,7 +6,7 @@ from harness.kernels.common.supports import format_in, quantized
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec, Request, reference_spec
 from harness.kernels.specialisation import CudaSource
-from harness.kernels.torch_peers.spec import torch_specs
+from harness.kernels.torch_peers.spec import given_scales, torch_specs
 
 SOURCE = "dequantize/dequantize.cu"
 LUT = "dequantize/lut.cu"
@@ -47,6 +47,6 @@ KERNELS = (
         supports=takes_lut,
         cuda=CudaSource(LUT, specialise(LUT, signed=True), max_registers=48),
     ),
-    *torch_specs("dequantize"),
+    *torch_specs("dequantize", given_scales),
     reference_spec("dequantize"),
 )

@@ -3,7 +3,7 @@
 from harness.kernels.common.affine_program import affine_spec
 from harness.kernels.quantize.spec import onnx_linear
 from harness.kernels.spec import KernelSpec, reference_spec
-from harness.kernels.torch_peers.spec import torch_specs
+from harness.kernels.torch_peers.spec import given_scales, torch_specs
 
 SOURCE = "fake_quantize/fake_quantize.cu"
 
@@ -25,6 +25,6 @@ KERNELS = (
         "onnxruntime QuantizeLinear and DequantizeLinear in one graph",
         supports=onnx_linear,
     ),
-    *torch_specs("fake_quantize"),
+    *torch_specs("fake_quantize", given_scales),
     reference_spec("fake_quantize"),
 )

@@ -15,10 +15,10 @@
 
 #define FOLD 32 // terms that f32 adds up before f64 does: many sums of few
 
-struct Sums {
-    double scale, zero;
+template <typename Real> struct SumsOf {
+    Real scale, zero;
 
-    __device__ __forceinline__ void add(const Sums &other)
+    __device__ __forceinline__ void add(const SumsOf &other)
     {
         scale += other.scale;
 #if ASYMMETRIC
@@ -33,19 +33,8 @@ struct Sums {
 #endif
     }
 };
-
-// Of so few terms that f32 adds them up.
-struct SmallSums {
-    float scale, zero;
-
-    __device__ __forceinline__ void exchange(int distance)
-    {
-        scale += __shfl_xor_sync(0xFFFFFFFFu, scale, distance);
-#if ASYMMETRIC
-        zero += __shfl_xor_sync(0xFFFFFFFFu, zero, distance);
-#endif
-    }
-};
+typedef SumsOf<double> Sums;
+typedef SumsOf<float> SmallSums; // of so few terms that f32 adds them up
 
 struct Gradient {
     Affine affine;

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends.cuda.kernel import Arrays, Output
+from harness.backends.cuda.kernel import NULL, Arrays, Output
 from harness.backends.cuda.session import session
 from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.shared_blocks import WARP, Sharing, share_blocks, share_columns
+from harness.kernels.common.supports import planned
 from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.fake_quantize_backward.program import ATOMIC, LSQ, STE, BackwardProgram, backward_program
 from harness.numerics.gradients import Gradients
@@ -34,8 +35,7 @@ class Backward(AffineKernel):
     ) -> None:
         tensor = problem.tensor
         quantized, kind = tensor.quantized, tensor.type
-        found = program or backward_program(quantized.scheme, quantized.tiling, kind.name)
-        assert found is not None, "planned for a layout that kernels walk"
+        found = program or planned(backward_program(quantized.scheme, quantized.tiling, kind.name))
         self._blocks = quantized.params.scale.size
         self._asymmetric = quantized.params.zero_point is not None
         size = tensor.values.size
@@ -59,9 +59,8 @@ class Backward(AffineKernel):
         self._finish = self.compiled(specialisation, "finish")
 
     def launch_on(self, arrays: Arrays) -> None:
-        nothing = np.uint64(0)
-        by_scale, by_zero = arrays["by_scale"], arrays.get("by_zero", nothing)
-        rows = arrays.get("rows", nothing)
+        by_scale, by_zero = arrays["by_scale"], arrays.get("by_zero", NULL)
+        rows = arrays.get("rows", NULL)
         if self.atomic or not self.count:
             for sums in (by_scale, by_zero) if self._asymmetric else (by_scale,):
                 sums.data.memset_async(0, sums.nbytes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from harness.device import Device
 from harness.kernels.common.affine_program import THREADS, AffineProgram, affine, affine_program
 from harness.kernels.common.shared_blocks import WARP
-from harness.kernels.common.supports import scheme_and_tiling
+from harness.kernels.common.supports import of_tensor, planned
 from harness.kernels.spec import KernelSpec, Request, Supports
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.granularity import Tiling
@@ -59,10 +59,7 @@ def backward_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> Backw
 
 def _specialise(rule: int, atomic: int) -> Callable[[Request], Specialisation]:
     def of(request: Request) -> Specialisation:
-        plan = request["tensor"]
-        found = backward_program(*scheme_and_tiling(plan), plan.dtype)
-        assert found is not None, "planned for a layout that kernels walk"
-        return found.specialisation(rule, atomic)
+        return planned(backward_program(*of_tensor(request))).specialisation(rule, atomic)
 
     return of
 

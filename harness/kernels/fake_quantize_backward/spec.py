@@ -28,8 +28,8 @@ def learned_symmetric(request: Request, device: Device) -> str | None:
 KERNELS = (
     *backward_specs("ste_backward", STE, ("Backward", "SteAtomic"), learned),
     *backward_specs("lsq_backward", LSQ, ("LsqBackward", "LsqAtomic"), learned_symmetric),
-    *torch_specs("ste_backward"),
-    *torch_specs("lsq_backward"),
+    *torch_specs("ste_backward", learned),
+    *torch_specs("lsq_backward", learned_symmetric),
     reference_spec("ste_backward", family="fake_quantize_backward", supports=learned),
     reference_spec("lsq_backward", family="fake_quantize_backward", supports=learned_symmetric),
 )

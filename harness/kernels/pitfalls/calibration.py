@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem
+from harness.kernels.pitfalls.quantize import ends_of
 from harness.numerics.calibrate import QuantParams
 from harness.numerics.scales import Scales, symmetric_scales
 
@@ -89,23 +90,15 @@ def _by_kl(problem: TensorProblem, divergence: Divergence) -> QuantParams:
 def _range_without_zero(problem: TensorProblem) -> QuantParams:
     element = problem.quantized.scheme.element
     qmin, qmax = element.limits()
-    low, high = _ends(problem)  # wrong: a range that leaves 0 out has no zero point among the codes
+    low, high = ends_of(problem)  # wrong: a range that leaves 0 out has no zero point among the codes
     scale = ((high - low) / np.float32(qmax - qmin)).astype(np.float32)
     return QuantParams(Scales(scale), np.clip(np.rint(qmin - low / scale), qmin, qmax).astype(np.int32))
 
 
 def _range_for_amplitude(problem: TensorProblem) -> QuantParams:
-    low, high = _ends(problem)
+    low, high = ends_of(problem)
     element, scales = problem.quantized.scheme.element, problem.quantized.scheme.scales
     return QuantParams(symmetric_scales(high - low, element, scales), None)  # wrong: an amplitude is half of a range
-
-
-def _ends(problem: TensorProblem) -> tuple[Float32, Float32]:
-    """Least and largest value of every block, in the grid."""
-    found = problem.quantized.tiling.map_blocks(
-        problem.finite, lambda rows: (rows.min(axis=1), rows.max(axis=1)), (np.float32(0), np.float32(0))
-    )
-    return found[0], found[1]
 
 
 PERCENTILE_OFF_BY_ONE = oracle_kernel(_percentile_off_by_one)

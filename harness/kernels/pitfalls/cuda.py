@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
-from harness.kernels.common.affine_kernel import code_bytes, code_limits, read_codes
+from harness.kernels.common.affine_kernel import code_bytes, code_limits, read_codes, scale_target
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.pitfalls.program import specialisation
@@ -34,13 +34,6 @@ class _Pitfall(CudaKernel):
     def entry(self, name: str) -> Any:
         """A kernel of the source."""
         return self.session.kernel(specialisation(self.source, self.scheme), name)
-
-    @property
-    def target(self) -> tuple[Any, ...]:
-        """``Target`` of ``common/make_scale.cuh``."""
-        low, high = code_limits(self.scheme)
-        steps = high if self.scheme.symmetric else high - low
-        return np.float32(steps), np.int32(0), low, high
 
     def output(self) -> Codes:
         return Codes(read_codes(self.problem, self.array("codes")))
@@ -74,7 +67,7 @@ class BlockBarrier(_Pitfall):
         keys = arrays["keys"]
         keys.data.memset_async(0, keys.nbytes)
         operands = (arrays["x"], keys, arrays["codes"])
-        self.session.launch(self.kernel, self.grid, THREADS, *operands, self.count, *self.target)
+        self.session.launch(self.kernel, self.grid, THREADS, *operands, self.count, *scale_target(self.scheme))
 
 
 class _FindsScales(_Pitfall):
@@ -105,7 +98,7 @@ class FloatBits(_FindsScales):
         launch(self._begin, -(-self.blocks // THREADS), THREADS, ends, np.uint32(self.blocks))
         launch(self._find, self.grid, THREADS, x, ends, self.count, length)
         results = (arrays["codes"], arrays["scales"], arrays["zeros"])
-        launch(self.kernel, self.grid, THREADS, x, ends, *results, self.count, length, *self.target)
+        launch(self.kernel, self.grid, THREADS, x, ends, *results, self.count, length, *scale_target(self.scheme))
 
 
 class WarpRange(_FindsScales):
@@ -119,4 +112,4 @@ class WarpRange(_FindsScales):
     def launch_on(self, arrays: Arrays) -> None:
         operands = (arrays["x"], arrays["codes"], arrays["scales"], arrays["zeros"])
         columns = np.uint32(self.size // self.blocks)
-        self.session.launch(self.kernel, self.blocks, THREADS, *operands, columns, *self.target)
+        self.session.launch(self.kernel, self.blocks, THREADS, *operands, columns, *scale_target(self.scheme))

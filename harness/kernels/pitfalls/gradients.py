@@ -8,29 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
+from harness.kernels.fake_quantize_backward.oracle import BackwardProblem, summed
 from harness.kernels.pitfalls.quantize import Affine, affine_of, half_away
-from harness.numerics.gradients import Derivatives, Gradients
-
-
-def _made(problem: BackwardProblem, derivatives: Derivatives) -> Gradients:
-    """Sums in float64, rounded to f32 as kernels hand them over."""
-    found = derivatives.gradients(problem.upstream)
-    zero_point = None if found.zero_point is None else found.zero_point.astype(np.float32)
-    return Gradients(found.values, found.scale.astype(np.float32), zero_point)
+from harness.numerics.gradients import Gradients
 
 
 def _ste_divided_by_scale(problem: BackwardProblem) -> Gradients:
     right, a = problem.differentiate(), affine_of(problem.tensor)
     # wrong: d(x/s)/ds is not the output's derivative; the sign is turned, and what saturates is left out
     by_scale = np.where(right.inside, -right.by_scale / a.scale.astype(np.float64), 0.0)
-    return _made(problem, replace(right, by_scale=by_scale))
+    return summed(replace(right, by_scale=by_scale), problem.upstream)
 
 
 def _ste_unclipped(problem: BackwardProblem) -> Gradients:
     right, a = problem.differentiate(), affine_of(problem.tensor)
     everywhere = np.ones_like(right.inside)  # wrong: the output does not follow values that saturate
-    return _made(problem, replace(right, inside=everywhere, by_scale=_within(a)))
+    return summed(replace(right, inside=everywhere, by_scale=_within(a)), problem.upstream)
 
 
 def _ste_unrounded_mask(problem: BackwardProblem) -> Gradients:
@@ -40,7 +33,7 @@ def _ste_unrounded_mask(problem: BackwardProblem) -> Gradients:
     outside = np.where(below, a.low - a.zero, a.high - a.zero)
     by_zero = None if right.by_zero_point is None else np.where(inside, 0.0, -a.scale.astype(np.float64))
     by_scale = np.where(inside, _within(a), outside)
-    return _made(problem, replace(right, inside=inside, by_scale=by_scale, by_zero_point=by_zero))
+    return summed(replace(right, inside=inside, by_scale=by_scale, by_zero_point=by_zero), problem.upstream)
 
 
 def _lsq_swapped_bounds(problem: BackwardProblem) -> Gradients:
@@ -50,13 +43,13 @@ def _lsq_swapped_bounds(problem: BackwardProblem) -> Gradients:
     code = np.clip(half_away(a.quotient), qp, qn)
     saturated = (code == qn) | (code == qp)
     by_scale = np.where(saturated, code, code - a.quotient)
-    return _made(problem, replace(right, inside=~saturated, by_scale=by_scale))
+    return summed(replace(right, inside=~saturated, by_scale=by_scale), problem.upstream)
 
 
 def _lsq_whole_tensor_count(problem: BackwardProblem) -> Gradients:
     right, a = problem.differentiate(), affine_of(problem.tensor)
     count = a.x.size  # wrong: N is what shares a scale, a channel's elements
-    return _made(problem, replace(right, factor=np.full(right.tiling.grid, 1 / np.sqrt(count * a.high))))
+    return summed(replace(right, factor=np.full(right.tiling.grid, 1 / np.sqrt(count * a.high))), problem.upstream)
 
 
 def _within(a: Affine) -> NDArray[np.float64]:

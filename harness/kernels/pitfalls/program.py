@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from harness.device import Device
-from harness.kernels.common.affine_program import THREADS
+from harness.kernels.common.affine_program import THREADS, scale_macros
 from harness.kernels.common.supports import format_in, granularity_in, quantized
 from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
@@ -39,10 +40,7 @@ class Takes:
             return "takes schemes with a zero point only"
         if request["tensor"].dtype != "f32":
             return "takes tensors of f32 only"
-        size = 1
-        for extent in request["tensor"].shape:
-            size *= extent
-        return None if size < _LIMIT else "takes fewer than 2^32 elements"
+        return None if math.prod(request["tensor"].shape) < _LIMIT else "takes fewer than 2^32 elements"
 
 
 def specialisation(source: str, scheme: OperandScheme) -> Specialisation:
@@ -58,7 +56,6 @@ def specialisation(source: str, scheme: OperandScheme) -> Specialisation:
         ELEMENT=0,
         BITS=scheme.element.bits,
         ASYMMETRIC=int(not scheme.symmetric),
-        UNSIGNED=int(scheme.symmetric and not scheme.element.signed),
-        ROUND_UP=0,
         SIGNED=0,
+        **scale_macros(scheme),
     )

@@ -78,13 +78,13 @@ def _round_after_zero_point(problem: TensorProblem) -> Codes:
 
 
 def _unrounded_zero_point(problem: TensorProblem) -> Codes:
-    a, (low, _) = affine_of(problem), _ranges(problem)
+    a, low = affine_of(problem), np.minimum(ends_of(problem)[0], 0)
     zero = a.low - low / problem.quantized.tiling.expand(problem.quantized.params.scale)
     return Codes(a.clamped(np.rint(a.quotient + zero)))  # wrong: what decodes subtracts a whole number
 
 
 def _signed_offset(problem: TensorProblem) -> Codes:
-    a, (low, _) = affine_of(problem), _ranges(problem)
+    a, low = affine_of(problem), np.minimum(ends_of(problem)[0], 0)
     params = problem.quantized.params
     zero = np.rint(-low / params.scale)  # wrong: of codes that begin at 0; int8 codes begin at -128
     codes = a.clamped(np.rint(a.quotient) + problem.quantized.tiling.expand(zero))
@@ -117,12 +117,12 @@ def _fp8_without_clamp(problem: TensorProblem) -> Codes:
     return Codes(scaled.astype(ml_dtypes.float8_e4m3fn).view(np.uint8))  # wrong: beyond 464 this is NaN
 
 
-def _ranges(problem: TensorProblem) -> tuple[Float32, Float32]:
-    """(low ≤ 0, high ≥ 0) of every block, in the grid."""
-    rows = problem.quantized.tiling.map_blocks(
-        problem.finite, lambda blocks: (blocks.min(axis=1), blocks.max(axis=1)), (np.float32(0), np.float32(0))
+def ends_of(problem: TensorProblem) -> tuple[Float32, Float32]:
+    """Least and largest value of every block, in the grid."""
+    low, high = problem.quantized.tiling.map_blocks(
+        problem.finite, lambda rows: (rows.min(axis=1), rows.max(axis=1)), (np.float32(0), np.float32(0))
     )
-    return np.minimum(rows[0], 0), np.maximum(rows[1], 0)
+    return low, high
 
 
 DIVIDE_TWICE = oracle_kernel(_divide_twice)

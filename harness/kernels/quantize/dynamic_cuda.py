@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
+from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.common.affine_kernel import (
     MOVED_IN_VECTORS,
     as_aligned,
     code_bytes,
-    code_limits,
     program_of,
     read_codes,
     read_scales,
+    scale_target,
     stored_scales,
 )
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.shared_blocks import WARP, share_blocks, share_columns
+from harness.kernels.common.supports import planned
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.quantize.dynamic_program import TWO_PASS, Team, dynamic_specialisation, one_pass
 from harness.kernels.quantize.oracle import Codes
 from harness.numerics.scales import global_scale_of
-from harness.numerics.scheme import OperandScheme
 
 _WARPS_A_MULTIPROCESSOR = 64
 
@@ -44,7 +44,7 @@ class _Dynamic(CudaKernel):
             **scratch,
         }
         super().__init__(device, {"x": problem.type.store(problem.finite).ravel()}, outputs)
-        self.target = _target(scheme)
+        self.target = scale_target(scheme)
 
     @property
     def threads_to_fill(self) -> int:
@@ -53,7 +53,7 @@ class _Dynamic(CudaKernel):
 
     def zeros(self, arrays: Arrays) -> Any:
         """Where zero points go; a null pointer where codes have none."""
-        return arrays.get("zeros", np.uint64(0))
+        return arrays.get("zeros", NULL)
 
     def output(self) -> Codes:
         params, scheme = self.problem.quantized.params, self.problem.quantized.scheme
@@ -73,8 +73,7 @@ class QuantizeDynamic(_Dynamic):
 
     def __init__(self, problem: TensorProblem, device: Device, team: Team | None = None) -> None:
         quantized = problem.quantized
-        found = one_pass(quantized.scheme, quantized.tiling, problem.type.name, team)
-        assert found is not None, "planned for blocks that fit"
+        found = planned(one_pass(quantized.scheme, quantized.tiling, problem.type.name, team))
         self._plan, self._two_level = found, quantized.scheme.scales.two_level
         super().__init__(problem, device, {"top": Output((2,), np.uint32)} if self._two_level else {})
         specialisation = as_aligned(found.specialisation(), self.alignment(MOVED_IN_VECTORS))
@@ -83,7 +82,7 @@ class QuantizeDynamic(_Dynamic):
 
     def launch_on(self, arrays: Arrays) -> None:
         plan, team = self._plan, self._plan.team
-        top: Any = np.uint64(0)
+        top: Any = NULL
         if self._find_top is not None:
             top = arrays["top"]
             top.data.memset_async(0, top.nbytes)
@@ -134,14 +133,6 @@ class QuantizeTwoPass(_Dynamic):
         made = (keys, arrays["scales"], zeros, blocks, *self.target)
         launch(self._make, -(-self._blocks // THREADS), THREADS, *made)
         limits = self.target[2:]
-        operands = (arrays["x"], arrays["scales"], zeros, np.uint64(0), arrays["codes"], count, *limits)
+        operands = (arrays["x"], arrays["scales"], zeros, NULL, arrays["codes"], count, *limits)
         if count:
             launch(self._encode, self._encode_grid, THREADS, *operands, *self._arguments)
-
-
-def _target(scheme: OperandScheme) -> tuple[Any, ...]:
-    """``Target`` of ``common/make_scale.cuh``."""
-    element, (low, high) = scheme.element, code_limits(scheme)
-    if scheme.symmetric:
-        return np.float32(element.largest), np.int32(element.emax), low, high
-    return np.float32(high - low), np.int32(element.bits - 1), low, high

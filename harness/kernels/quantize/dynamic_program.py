@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, replace
 
 from harness.device import Device
-from harness.kernels.common.affine_program import AffineProgram, affine, affine_program
+from harness.kernels.common.affine_program import AffineProgram, affine, affine_program, scale_macros
 from harness.kernels.common.shared_blocks import WARP
-from harness.kernels.common.supports import quantized, scheme_and_tiling
+from harness.kernels.common.supports import of_tensor, one_level, planned, quantized, two_levels_symmetric
 from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.granularity import Tiling
@@ -104,30 +104,20 @@ def _team(rows: int, columns: int, loads: int) -> Team | None:
 
 
 def dynamic_specialisation(program: AffineProgram, source: str) -> Specialisation:
-    """What ``common/make_scale.cuh`` is told besides."""
-    scheme = program.scheme
-    return program.specialisation(source, signed=False).changed(
-        UNSIGNED=int(scheme.symmetric and not scheme.element.signed),
-        ROUND_UP=int(scheme.scale_format == "e8m0_rceil"),
-    )
+    """That of a walk that makes scales too."""
+    return program.specialisation(source, signed=False).changed(**scale_macros(program.scheme))
 
 
 def _one_pass_of(request: Request) -> OnePass | None:
-    plan = request["tensor"]
-    return one_pass(*scheme_and_tiling(plan), plan.dtype)
+    return one_pass(*of_tensor(request))
 
 
 def specialise_one_pass(request: Request) -> Specialisation:
-    found = _one_pass_of(request)
-    assert found is not None, "planned for blocks that fit"
-    return found.specialisation()
+    return planned(_one_pass_of(request)).specialisation()
 
 
 def specialise_two_pass(request: Request) -> Specialisation:
-    plan = request["tensor"]
-    program = affine_program(*scheme_and_tiling(plan), plan.dtype, writes_codes=True)
-    assert program is not None, "planned for a layout that kernels walk"
-    return dynamic_specialisation(program, TWO_PASS)
+    return dynamic_specialisation(planned(affine_program(*of_tensor(request), writes_codes=True)), TWO_PASS)
 
 
 def takes_one_pass(request: Request, device: Device) -> str | None:
@@ -137,9 +127,7 @@ def takes_one_pass(request: Request, device: Device) -> str | None:
     if _one_pass_of(request) is None:
         return "holds a block in registers: one to 8192 loads of 16 bytes, rows and blocks of whole loads"
     scheme, _ = quantized(request, "tensor")
-    if scheme.scales.two_level and not scheme.symmetric:
-        return "makes e4m3 scales for symmetric codes only"
-    return None
+    return two_levels_symmetric(scheme)
 
 
 def takes_two_pass(request: Request, device: Device) -> str | None:
@@ -147,7 +135,7 @@ def takes_two_pass(request: Request, device: Device) -> str | None:
     if reason := _dynamic(request, device):
         return reason
     scheme, _ = quantized(request, "tensor")
-    return "makes no scales of two levels" if scheme.scales.two_level else None
+    return one_level(scheme)
 
 
 def _dynamic(request: Request, device: Device) -> str | None:

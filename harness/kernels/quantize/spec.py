@@ -13,7 +13,7 @@ from harness.kernels.quantize.dynamic_program import (
 )
 from harness.kernels.spec import KernelSpec, Request, reference_spec
 from harness.kernels.specialisation import CudaSource
-from harness.kernels.torch_peers.spec import torch_specs
+from harness.kernels.torch_peers.spec import given_scales_or_found, torch_specs
 
 SOURCE = "quantize/quantize.cu"
 
@@ -97,6 +97,6 @@ KERNELS = (
         supports=takes_two_pass,
         cuda=CudaSource(TWO_PASS, specialise_two_pass, max_registers=64, max_stack_bytes=8),
     ),
-    *torch_specs("quantize"),
+    *torch_specs("quantize", given_scales_or_found),
     reference_spec("quantize"),
 )

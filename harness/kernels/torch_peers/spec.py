@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.device import Device
-from harness.kernels.common.supports import format_in, quantized, scheme_and_tiling
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.common.supports import format_in, quantized, scheme_and_tiling, static
+from harness.kernels.spec import KernelSpec, Request, Supports
 
 FORMATS = ("int8", "uint8", "int4", "uint4", "fp8_e4m3", "fp8_e5m2")
 """What PyTorch has types for, or two codes of a byte."""
@@ -25,43 +25,26 @@ def torch_takes(request: Request, device: Device) -> str | None:
     return None
 
 
-def static_only(request: Request, device: Device) -> str | None:
-    """Scales are given."""
-    if (missing := torch_takes(request, device)) is not None:
-        return missing
-    scheme, _ = scheme_and_tiling(request["tensor"])
-    return "takes no dynamic range" if scheme.range == "dynamic" else None
+def given_scales(request: Request, device: Device) -> str | None:
+    """A static range."""
+    scheme, missing = quantized(request, "tensor")
+    return missing or static(scheme, "tensor")
 
 
-def quantizes(request: Request, device: Device) -> str | None:
-    """Scales are given or found; of unsigned symmetric codes they are given."""
-    if (missing := torch_takes(request, device)) is not None:
-        return missing
-    scheme, _ = scheme_and_tiling(request["tensor"])
-    if scheme.range == "dynamic" and scheme.symmetric and not scheme.element.signed:
+def given_scales_or_found(request: Request, device: Device) -> str | None:
+    """A static range, or a dynamic one of codes that have both signs or zero points."""
+    scheme, missing = quantized(request, "tensor")
+    if missing is None and scheme.range == "dynamic" and scheme.symmetric and not scheme.element.signed:
         return "finds no range of unsigned symmetric codes"
-    return None
+    return missing
 
 
-def differentiates(request: Request, device: Device) -> str | None:
-    """Integer formats."""
-    if (missing := static_only(request, device)) is not None:
-        return missing
-    scheme, _ = scheme_and_tiling(request["tensor"])
-    return None if scheme.element.is_integer else f"differentiates integer formats only, not {scheme.format}"
+def torch_specs(op: str, also: Supports) -> tuple[KernelSpec, KernelSpec]:
+    """The rows ``torch_eager`` and ``torch_compile`` of an op, whose own conditions are ``also`` asked for."""
 
+    def supports(request: Request, device: Device) -> str | None:
+        return torch_takes(request, device) or also(request, device)
 
-_SUPPORTS = {
-    "quantize": quantizes,
-    "dequantize": static_only,
-    "fake_quantize": static_only,
-    "ste_backward": differentiates,
-    "lsq_backward": differentiates,
-}
-
-
-def torch_specs(op: str) -> tuple[KernelSpec, KernelSpec]:
-    """The rows ``torch_eager`` and ``torch_compile`` of an op."""
     eager, compiled = (
         KernelSpec(
             f"torch_{name}",
@@ -70,7 +53,7 @@ def torch_specs(op: str) -> tuple[KernelSpec, KernelSpec]:
             "peer",
             f"harness.kernels.torch_peers.ops:{f'{op}_{name}'.upper()}",
             doc,
-            supports=_SUPPORTS[op],
+            supports=supports,
             requires="torch",
         )
         for name, doc in (
