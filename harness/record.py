@@ -107,6 +107,12 @@ _ACCURACY = (
     Column("bound_used", REAL, "largest error against the oracle over its bound; at most 1 conforms"),
     Column("bits_per_element", REAL, "stored bits an element of the weight or tensor, scales and zero points included"),
     Column("reference_rows", WHOLE, "rows of the output that were checked and measured"),
+    Column("signal_power", REAL, "mean square of the tensor's finite values (squared units)"),
+    Column("max_error_index", WHOLE, "flat index of the largest absolute error, the first of equal ones"),
+    Column("worst_block", WHOLE, "scale block of the largest mean squared error, in the order of the scales"),
+    Column("worst_block_mse", REAL, "mean squared error of that block (squared units)"),
+    Column("code_entropy_bits", REAL, "Shannon entropy of the codes (bits an element)"),
+    Column("codes_used", WHOLE, "codes that occur"),
 )
 _ENVIRONMENT = (
     Column("started_at", TEXT, "UTC, ISO 8601"),

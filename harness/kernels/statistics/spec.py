@@ -1,19 +1,20 @@
 """Kernels that measure the error of a quantized tensor."""
 
-from harness.kernels.common.affine_program import affine_spec
-from harness.kernels.spec import reference_spec
-
-SOURCE = "statistics/statistics.cu"
+from harness.kernels.common.affine_program import affine
+from harness.kernels.spec import KernelSpec, reference_spec
+from harness.kernels.specialisation import CudaSource
+from harness.kernels.statistics.program import SOURCE, specialise
 
 KERNELS = (
-    affine_spec(
+    KernelSpec(
+        "affine",
         "statistics",
-        "Statistics",
-        SOURCE,
-        "error, signal power and saturation of codes of 1, 2, 4, 6 or 8 bits in one read",
-        reads_codes=True,
-        max_registers=64,
-        max_stack_bytes=16,  # up to four registers, for sm_100a and sm_120a (NOTES.md)
+        "cuda",
+        "kernel",
+        "harness.kernels.statistics.cuda:Statistics",
+        "error and its place, signal power, saturation, worst block and histogram of codes of 1, 2, 4, 6 or 8 bits in one read",
+        supports=affine,
+        cuda=CudaSource(SOURCE, specialise, max_registers=80, max_stack_bytes=16),  # NOTES.md
     ),
     reference_spec("statistics"),
 )

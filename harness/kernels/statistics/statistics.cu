@@ -1,153 +1,467 @@
-// Error of a quantized tensor in one read of tensor and codes: sums in f64, in a fixed order, so that the same operands
-// give the same bits. NaN and Inf are counted and left out.
+// Error of a quantized tensor in one read of tensor and codes: sums in f64, in a fixed order, so that the same operands give the
+// same bits. NaN and Inf are counted and left out; codes are counted wherever they are.
 //
-// VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. measure() leaves one row
-// of figures a block, finish() adds the rows up. lowest and highest: what lies half a code beyond the range, in units of
-// the scale.
+// VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. A TEAM of threads (a part of
+// a warp) has a scale block, or every parts-th step of one, UNROLL vectors a thread in flight. STEPS: vectors a thread has of each
+// block where all blocks are runs of TEAM * STEPS vectors, then UNROLL / STEPS blocks are in flight; else 0.
+//
+// The last thread block to end adds up what all have left; the counters it needs are 0 again afterwards. Where blocks are shared by
+// teams, worst() finds the worst of them.
 #include "common/values.cuh"
-#include "common/walk.cuh"
+#include "common/lookup.cuh"
 #include "common/codes.cuh"
+#include "statistics/tally.cuh"
+#include "statistics/histogram.cuh"
 
-#define WARPS (THREADS / 32)
-#define FIGURES 7
+#ifndef RESIDENT
+// Thread blocks a multiprocessor, which bounds registers: without spills (NOTES.md).
+#define RESIDENT (VALUE || LAYOUT > 1 ? 3 : 4)
+#endif
+#define TEAMS (32 / TEAM) // of a warp
 
-struct Figures {
-    double rounding, clipping, signal; // sums of squares: error inside and outside the range, tensor
-    double largest;                    // largest |error|
-    double saturated, nan, inf;        // counts, exact up to 2^53
+// An index of vectors, and one that steps beyond the last of them: fewer than 2^30, or 2^32 single elements.
+#if WIDTH
+typedef u32 index_t;
+#else
+typedef u64 index_t;
+#endif
 
-    __device__ __forceinline__ void clear() { rounding = clipping = signal = largest = saturated = nan = inf = 0.0; }
+// A part of a block: sum of squared errors, elements left out.
+struct Part {
+    double sum, missing;
+};
 
-    __device__ __forceinline__ void add(const Figures &other)
+// A block's place: where its vectors are, and how many.
+struct Extent {
+    index_t start, length;
+#if LAYOUT == 2
+    u32 width, height;
+    u32 outer, inner, column;
+#endif
+    u64 elements;
+
+    // One that is not there has no vectors.
+    __device__ __forceinline__ Extent(const Blocks &blocks, u64 count, u32 block, bool there)
     {
-        rounding += other.rounding;
-        clipping += other.clipping;
-        signal += other.signal;
-        largest = fmax(largest, other.largest);
-        saturated += other.saturated;
-        nan += other.nan;
-        inf += other.inf;
+        const index_t vectors = static_cast<index_t>(count / STEP);
+#if LAYOUT == 0
+        start = 0;
+        length = there ? vectors : 0;
+        elements = count;
+#elif LAYOUT == 1
+        start = static_cast<index_t>(block) * blocks.b2;
+        const index_t end = min(start + blocks.b2, vectors);
+        length = there && end > start ? end - start : 0;
+        elements = there ? min(static_cast<u64>(blocks.b2) * STEP, count - static_cast<u64>(start) * STEP) : 0;
+#elif LAYOUT == 2
+        const u32 e0 = static_cast<u32>(vectors / blocks.e2 / blocks.e1), at = there ? block : 0;
+        outer = at / blocks.g0 * blocks.b0;
+        inner = at % blocks.g0 / blocks.g1 * blocks.b1;
+        column = at % blocks.g1 * blocks.b2;
+        width = min(blocks.b2, blocks.e2 - column);
+        height = min(blocks.b1, blocks.e1 - inner);
+        length = there ? static_cast<index_t>(min(blocks.b0, e0 - outer)) * height * width : 0;
+        start = 0;
+        elements = static_cast<u64>(length) * STEP;
+#endif
     }
 
-    __device__ __forceinline__ Figures below(int distance) const
+    __device__ __forceinline__ index_t vector(index_t i, const Blocks &blocks) const
     {
-        Figures other;
-        const double *from = &rounding;
-        double *to = &other.rounding;
-#pragma unroll
-        for (int i = 0; i < FIGURES; ++i) to[i] = __shfl_down_sync(0xFFFFFFFFu, from[i], distance);
-        return other;
+#if LAYOUT == 2
+        const u32 row = static_cast<u32>(i) / width, along = static_cast<u32>(i) % width;
+        return static_cast<index_t>((outer + row / height) * blocks.e1 + inner + row % height) * blocks.e2 + column + along;
+#else
+        return start + i;
+#endif
+    }
+
+    // Vectors of a whole block, the same for all.
+    __device__ __forceinline__ static index_t most(const Blocks &blocks, u64 count)
+    {
+#if LAYOUT == 0
+        return static_cast<index_t>(count / STEP);
+#elif LAYOUT == 1
+        return blocks.b2;
+#else
+        return static_cast<index_t>(blocks.b0) * blocks.b1 * blocks.b2;
+#endif
     }
 };
 
-// Values between these are surely not saturated: the range in units of the tensor, less a little for every rounding on the way.
-struct Interior {
-    float under, over;
-
-    __device__ __forceinline__ Interior(const Affine &affine, float lowest, float highest)
-        : under((lowest - affine.zero) * affine.scale * 0.99999f), over((highest - affine.zero) * affine.scale * 0.99999f)
-    {
-    }
-};
-
-// What one thread sees. Its counts fit 32 bits; they are whole numbers, cheaper than sums in f64.
-struct Tally {
-    double rounding, clipping, signal, largest;
-    u32 saturated, nan, inf;
-
-    // x above `under` and below `over` is finite and not saturated: then no division has to say so.
-    __device__ __forceinline__ void take(float x, float value, const Affine &affine, const Interior &inside, float lowest, float highest)
-    {
-        const double exact = x;
-        const double error = static_cast<double>(affine.decode(value)) - exact;
-        if (x > inside.under && x < inside.over) {
-            rounding = fma(error, error, rounding);
-        } else {
-            if (!(fabsf(x) <= 3.402823466e38f)) {
-                if (x != x) ++nan; else ++inf;
-                return;
-            }
-            const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
-            if (scaled > highest || scaled < lowest) {
-                clipping = fma(error, error, clipping);
-                ++saturated;
-            } else {
-                rounding = fma(error, error, rounding);
-            }
-        }
-        signal = fma(exact, exact, signal);
-        largest = fabs(error) > largest ? fabs(error) : largest;
-    }
-};
-
-// The block's total, in thread 0.
-__device__ __forceinline__ void reduce(Figures &mine)
+#if WIDTH && ELEMENT == 0 && BITS == 8
+// The bytes' values as 2^23 and a whole number, less what is too much: exact, and done by units that have time, while the one that
+// converts integers converts to f64 too, at an eighth of their rate.
+__device__ __forceinline__ void bytes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH])
 {
-    __shared__ Figures totals[WARPS];
+    union { Packet<WIDTH> packet; u32 words[WIDTH / 4]; } in;
+    in.packet = packet;
 #pragma unroll
-    for (int distance = 16; distance; distance /= 2) mine.add(mine.below(distance));
-    if (threadIdx.x % 32 == 0) totals[threadIdx.x / 32] = mine;
-    __syncthreads();
-    if (threadIdx.x == 0)
-        for (int warp = 1; warp < WARPS; ++warp) mine.add(totals[warp]);
+    for (int i = 0; i < WIDTH; ++i) {
+        const u32 word = in.words[i / 4] ^ (SIGNED ? 0x80808080u : 0u);
+        values[i] = __uint_as_float(__byte_perm(word, 0x4B000000u, 0x7650u | i % 4)) - (8388608.0f + (SIGNED ? 128.0f : 0.0f));
+    }
+}
+#endif
+
+// A vector of the tensor and of its codes.
+struct Loaded {
+#if WIDTH
+    Packet<WIDTH * sizeof(value_t)> x;
+    Packet<(WIDTH * BITS + 7) / 8> codes;
+#else
+    value_t x;
+    u32 code;
+#endif
+};
+
+struct Walk {
+    const value_t *__restrict__ x;
+    const u8 *__restrict__ codes;
+    Lookup lookup;
+    Range range;
+    u64 count;
+
+    __device__ __forceinline__ void load(Loaded &to, index_t vector) const
+    {
+#if WIDTH
+        to.x.load(x + static_cast<u64>(vector) * WIDTH);
+        to.codes.load(codes + static_cast<u64>(vector) * (WIDTH * BITS) / 8);
+#else
+        to.x = x[vector];
+        to.code = stored_code(vector);
+#endif
+    }
+
+    // The values, and what the codes stand for at scale 1; codes are counted.
+    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float (&values)[STEP], float (&made)[STEP]) const
+    {
+#if WIDTH
+        Values<WIDTH> unpacked;
+        unpacked.unpack(from.x);
+#pragma unroll
+        for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
+        const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
+#if ELEMENT == 0 && BITS == 8
+        bytes_as_floats(from.codes, made);
+#else
+        unpack_codes(from.codes, made, shift);
+#endif
+        histogram().add<WIDTH>(from.codes, shift);
+#else
+        values[0] = to_float(from.x);
+        made[0] = element_value(from.code);
+        histogram().add(from.code);
+#endif
+    }
+
+    // All lanes of the warp; nothing where there is no vector.
+    __device__ __forceinline__ void take(BlockSum &sum, Tally &tally, const Loaded &from, index_t vector, bool there, const Affine &affine) const
+    {
+        float values[STEP] = {}, made[STEP] = {};
+        if (there) {
+            unpack(from, vector, values, made);
+#pragma unroll
+            for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+        }
+        sum.take(tally, values, made, there, static_cast<u32>(vector) * STEP, affine, range);
+    }
+
+    // The elements after the last whole vector; they are of the last block.
+    __device__ __forceinline__ void take_rest(BlockSum &sum, Tally &tally, bool last, u32 lane, const Affine &affine) const
+    {
+        const u64 first = count / STEP * STEP;
+        if (!__any_sync(ALL_LANES, last && first < count)) return;
+        for (u32 i = lane; i - lane < STEP; i += TEAM) {
+            const bool there = last && first + i < count;
+            float value[1] = {0.0f}, made[1] = {0.0f};
+            if (there) {
+                const u32 code = stored_code(first + i);
+                value[0] = to_float(x[first + i]);
+                made[0] = affine.decode(element_value(code));
+                histogram().add(code);
+            }
+            sum.take(tally, value, made, there, static_cast<u32>(first) + i, affine, range);
+        }
+    }
+
+    // The bits of one code.
+    __device__ __forceinline__ u32 stored_code(u64 at) const
+    {
+        const u64 bit = at * BITS;
+        u32 code = codes[bit / 8] >> (bit % 8);
+        if (BITS == 6 && bit % 8 > 2) code |= static_cast<u32>(codes[bit / 8 + 1]) << (8 - bit % 8);
+        return code & (CODES - 1);
+    }
+};
+
+// Errors inside the range of all blocks that are done, and the error of the worst of them.
+struct Seen {
+    double rounding, worst;
+
+    // A block or a part of one is done: its sum over the team, in all of its threads.
+    __device__ __forceinline__ Part close(BlockSum &sum)
+    {
+        rounding += sum.inside;
+        Part part = {sum.inside, 0.0};
+        u32 missing = 0;
+        if (__any_sync(ALL_LANES, sum.touched)) {
+            Rare &mine = rare();
+            mine.clipping[threadIdx.x] += sum.outside();
+            mine.left_out[threadIdx.x] += missing = sum.missing();
+            part.sum += sum.outside();
+#pragma unroll 1
+            for (int distance = TEAM / 2; distance; distance /= 2) missing += __shfl_xor_sync(ALL_LANES, missing, distance);
+            part.missing = missing;
+            sum.clear();
+        }
+        sum.inside = 0.0;
+#pragma unroll
+        for (int distance = TEAM / 2; distance; distance /= 2) part.sum += __shfl_xor_sync(ALL_LANES, part.sum, distance);
+        return part;
+    }
+
+    // A mean is made of those only that may be the worst.
+    __device__ __forceinline__ void compare(const Part &part, u32 block, double elements)
+    {
+        const double counted = elements - part.missing;
+        if (counted > 0.0 && part.sum > worst * counted) {
+            worst = part.sum / counted;
+            rare().worst[threadIdx.x] = block;
+        }
+    }
+};
+
+#if LAYOUT < 3
+
+#if STEPS
+// Tiles of whole blocks, UNROLL vectors a thread. Returns the first block that is left.
+__device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &seen, u32 warp, u32 warps)
+{
+    constexpr u32 RUNS = UNROLL / STEPS, TILE = TEAMS * RUNS, LENGTH = TEAM * STEPS;
+    const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
+    const u32 tiles = static_cast<u32>(walk.count / (static_cast<u64>(TILE) * LENGTH * STEP));
+    BlockSum sum;
+    sum.clear();
+#pragma unroll 1
+    for (u32 tile = warp; tile < tiles; tile += warps) {
+        const u32 block = tile * TILE + team;
+        const u32 first = block * LENGTH + lane;
+        Loaded loaded[UNROLL];
+        Affine affines[RUNS];
+#pragma unroll
+        for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + (i / STEPS * TEAMS * STEPS + i % STEPS) * TEAM);
+#pragma unroll
+        for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(block + run * TEAMS);
+#pragma unroll
+        for (u32 run = 0; run < RUNS; ++run) {
+#pragma unroll
+            for (u32 step = 0; step < STEPS; ++step)
+                walk.take(sum, tally, loaded[run * STEPS + step], first + (run * TEAMS * STEPS + step) * TEAM, true, affines[run]);
+            const Part part = seen.close(sum);
+            seen.compare(part, block + run * TEAMS, LENGTH * STEP);
+        }
+    }
+    return tiles * TILE;
+}
+#endif
+
+// Blocks (or parts of them) from `from` on, one a team.
+__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32 from, u32 blocks, u32 parts, u32 warp,
+                                            u32 warps, Part *shared)
+{
+    constexpr int IN_FLIGHT = STEPS ? 1 : UNROLL; // few are left by tiles
+    const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
+    const u64 items = static_cast<u64>(blocks) * parts;
+    const index_t stride = static_cast<index_t>(parts) * TEAM;
+    const index_t most = Extent::most(walk.lookup.blocks, walk.count);
+    BlockSum sum;
+    sum.clear();
+#pragma unroll 1
+    for (u64 base = static_cast<u64>(from) * parts + warp * TEAMS; base < items; base += warps * TEAMS) {
+        const u64 item = base + team;
+        const bool there = item < items;
+        const u32 block = static_cast<u32>(!there ? 0 : parts == 1 ? item : item / parts);
+        const u32 part = static_cast<u32>(there ? item - static_cast<u64>(block) * parts : 0);
+        const Extent extent(walk.lookup.blocks, walk.count, block, there);
+        const Affine affine = walk.lookup.of_block(block);
+        index_t at = static_cast<index_t>(part) * TEAM + lane;
+        // All teams of a warp take as many steps as one whose block is whole.
+#pragma unroll 1
+        for (index_t step = 0; step < most; step += IN_FLIGHT * stride) {
+            Loaded loaded[IN_FLIGHT];
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; ++i)
+                if (at + i * stride < extent.length) walk.load(loaded[i], extent.vector(at + i * stride, walk.lookup.blocks));
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; ++i) {
+                const index_t here = at + i * stride;
+                walk.take(sum, tally, loaded[i], extent.vector(here, walk.lookup.blocks), here < extent.length, affine);
+            }
+            at += IN_FLIGHT * stride;
+        }
+#if LAYOUT < 2
+        walk.take_rest(sum, tally, there && block == blocks - 1 && part == 0, lane, affine);
+#endif
+        const Part found = seen.close(sum);
+        if (parts == 1)
+            seen.compare(found, block, static_cast<double>(extent.elements));
+        else if (there && lane == 0 && LAYOUT)
+            shared[static_cast<u64>(part) * blocks + block] = found;
+    }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
-measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAMETERS, Figures *__restrict__ rows, u64 count,
-        float lowest, float highest, BLOCK_PARAMETERS)
+#else
+
+// STEP neighbouring columns, each a block of its own.
+struct Columns {
+    Affine affines[STEP];
+    BlockSum sums[STEP];
+};
+
+// Warps of columns, a vector a lane, or every parts-th row of them.
+__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32, u32 blocks, u32 parts, u32 warp, u32 warps,
+                                            Part *shared)
+{
+    const u32 across = walk.lookup.blocks.e2, lane = threadIdx.x % 32;
+    const u32 rows = static_cast<u32>(walk.count / STEP / across);
+    const u64 items = static_cast<u64>((across + 31) / 32) * parts;
+#pragma unroll 1
+    for (u64 item = warp; item < items; item += warps) {
+        const u32 part = static_cast<u32>(item % parts), column = static_cast<u32>(item / parts) * 32 + lane;
+        const bool there = column < across;
+        Columns mine;
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) {
+            mine.affines[j] = walk.lookup.of_block(there ? column * STEP + j : 0);
+            mine.sums[j].clear();
+        }
+#pragma unroll 1
+        for (u32 row = part; row < rows; row += parts) {
+            const index_t vector = static_cast<index_t>(row) * across + column;
+            float values[STEP] = {}, made[STEP] = {};
+            if (there) {
+                Loaded loaded;
+                walk.load(loaded, vector);
+                walk.unpack(loaded, vector, values, made);
+            }
+#pragma unroll
+            for (int j = 0; j < STEP; ++j) {
+                float value[1] = {values[j]}, decoded[1] = {there ? mine.affines[j].decode(made[j]) : 0.0f};
+                mine.sums[j].take(tally, value, decoded, there, static_cast<u32>(vector) * STEP + j, mine.affines[j], walk.range);
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) {
+            const Part found = seen.close(mine.sums[j]);
+            const u32 block = column * STEP + j;
+            if (parts == 1)
+                seen.compare(found, block, there ? rows : 0);
+            else if (there)
+                shared[static_cast<u64>(part) * blocks + block] = found;
+        }
+    }
+}
+
+#endif
+
+// Whether this thread block is the last to come here: then it sees what all others have written before.
+__device__ __forceinline__ bool is_last(u32 *arrived)
+{
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) last = atomicInc(arrived, gridDim.x - 1) == gridDim.x - 1;
+    __syncthreads();
+    if (last) __threadfence();
+    return last;
+}
+
+template <typename Row> __device__ __forceinline__ Row load_row(const Row *rows, u32 row)
+{
+    Row loaded;
+    const double *from = reinterpret_cast<const double *>(rows + row);
+    double *to = reinterpret_cast<double *>(&loaded);
+#pragma unroll
+    for (int i = 0; i < sizeof(Row) / sizeof(double); ++i) to[i] = __ldcg(from + i);
+    return loaded;
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAMETERS, Figures *rows, Part *shared, u32 *counters,
+        Figures *total, u32 *counts, u64 count, float lowest, float highest, float margin, u32 blocks, u32 parts, BLOCK_PARAMETERS)
 {
     begin_elements();
+    histogram().clear();
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS);
-    const u64 step = static_cast<u64>(gridDim.x) * THREADS;
-    const u64 thread = static_cast<u64>(blockIdx.x) * THREADS + threadIdx.x;
-    Tally seen = {};
-#if WIDTH
-    const u64 vectors = count / WIDTH;
-#pragma unroll 2
-    for (u64 vector = thread; vector < vectors; vector += step) {
-        Packet<WIDTH * sizeof(value_t)> packet;
-        Packet<(WIDTH * BITS + 7) / 8> code_packet;
-        packet.load(x + vector * WIDTH);
-        code_packet.load(codes + vector * (WIDTH * BITS) / 8);
-        Values<WIDTH> values;
-        float code_values[WIDTH];
-        values.unpack(packet);
-        unpack_codes(code_packet, code_values, static_cast<u32>(vector * (WIDTH * BITS) % 8));
-#if LAYOUT == 3
-        const u32 column = lookup.blocks.of(static_cast<u32>(vector)) * WIDTH;
-#else
-        const Affine affine = lookup.at(static_cast<u32>(vector));
-        const Interior inside(affine, lowest, highest);
+    const Walk walk = {x, codes, lookup, {lowest, highest, margin}, count};
+    const u32 warp = blockIdx.x * WARPS + threadIdx.x / 32, warps = gridDim.x * WARPS;
+    Tally tally = {0.0, 0.0f};
+    Seen seen = {0.0, -1.0};
+    rare().clear();
+    u32 from = 0;
+#if STEPS
+    from = take_tiles(walk, tally, seen, warp, warps);
 #endif
-#pragma unroll
-        for (int j = 0; j < WIDTH; ++j) {
-#if LAYOUT == 3
-            const Affine affine(lookup.scales, column + j);
-            const Interior inside(affine, lowest, highest);
-#endif
-            seen.take(values.at[j], code_values[j], affine, inside, lowest, highest);
-        }
-    }
-    const u64 first = vectors * WIDTH; // the last vector may be short
-#else
-    const u64 first = 0;
-#endif
-    for (u64 i = first + thread; i < count; i += step) {
-        const Affine affine = lookup.of_element(i);
-        seen.take(to_float(x[i]), stored_value(codes, i), affine, Interior(affine, lowest, highest), lowest, highest);
-    }
-    Figures mine = {seen.rounding, seen.clipping, seen.signal, seen.largest,
-                    static_cast<double>(seen.saturated), static_cast<double>(seen.nan), static_cast<double>(seen.inf)};
+    take_blocks(walk, tally, seen, from, blocks, parts, warp, warps, shared);
+
+    const Rare &few = rare();
+    const u32 i = threadIdx.x;
+    Figures mine = {seen.rounding, few.clipping[i], tally.signal,
+                    static_cast<double>(few.saturated[i]), static_cast<double>(few.nan[i]), static_cast<double>(few.inf[i]),
+                    static_cast<double>(few.left_out[i]), {few.largest[i], static_cast<double>(few.at[i])},
+                    {seen.worst, static_cast<double>(few.worst[i])}};
     reduce(mine);
     if (threadIdx.x == 0) rows[blockIdx.x] = mine;
+    histogram().flush(counters + 1);
+    if (!is_last(counters)) return;
+
+    mine.clear();
+    for (u32 row = threadIdx.x; row < gridDim.x; row += THREADS) mine.add(load_row(rows, row));
+    reduce(mine);
+    if (threadIdx.x == 0) {
+#if LAYOUT == 0
+        const double counted = static_cast<double>(count) - mine.left_out;
+        if (counted > 0.0) mine.block = {(mine.rounding + mine.clipping) / counted, 0.0};
+#endif
+        *total = mine;
+    }
+    for (u32 code = threadIdx.x; code < CODES; code += THREADS) {
+        counts[code] = __ldcg(counters + 1 + code);
+        counters[1 + code] = 0;
+    }
 }
 
+#if LAYOUT
+// The worst of blocks that teams have shared, a thread a block: into the total's row.
 extern "C" __global__ void __launch_bounds__(THREADS)
-finish(const Figures *__restrict__ rows, Figures *__restrict__ total, u32 count)
+worst(const Part *__restrict__ shared, Peak *rows, u32 *counters, Figures *total, u64 count, u32 blocks, u32 parts, BLOCK_PARAMETERS)
 {
+    const Blocks geometry = BLOCK_ARGUMENTS;
     Figures mine;
     mine.clear();
-    for (u32 row = threadIdx.x; row < count; row += THREADS) mine.add(rows[row]);
+    const u32 block = blockIdx.x * THREADS + threadIdx.x;
+    if (block < blocks) {
+        Part whole = {0.0, 0.0};
+        for (u32 part = 0; part < parts; ++part) {
+            const Part each = shared[static_cast<u64>(part) * blocks + block];
+            whole.sum += each.sum;
+            whole.missing += each.missing;
+        }
+#if LAYOUT == 3
+        const double counted = static_cast<double>(count / STEP / geometry.e2) - whole.missing;
+#else
+        const double counted = static_cast<double>(Extent(geometry, count, block, true).elements) - whole.missing;
+#endif
+        if (counted > 0.0) mine.block = {whole.sum / counted, static_cast<double>(block)};
+    }
     reduce(mine);
-    if (threadIdx.x == 0) *total = mine;
+    if (threadIdx.x == 0) rows[blockIdx.x] = mine.block;
+    if (!is_last(counters)) return;
+
+    mine.clear();
+    for (u32 row = threadIdx.x; row < gridDim.x; row += THREADS) mine.block.add(load_row(rows, row));
+    reduce(mine);
+    if (threadIdx.x == 0) total->block = mine.block;
 }
+#endif

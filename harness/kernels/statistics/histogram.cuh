@@ -1,0 +1,86 @@
+// How often each code occurs. Shared counters, COPIES of each so that lanes do not wait for each other; whole bytes of codes
+// narrower than 8 bits are counted as one, so that a shared atomic stands for 8 / BITS codes. Whole numbers: any order of adding
+// gives the same.
+#pragma once
+
+#ifndef COPIES
+#define COPIES 32
+#endif
+#ifndef COUNT_CODES
+#define COUNT_CODES 1
+#endif
+
+#define CODES (1 << BITS)
+#define BY_BYTES (BITS != 6 && WIDTH * BITS % 8 == 0 && WIDTH > 0)
+#define BINS (BY_BYTES ? 256 : CODES)
+
+struct Histogram {
+    u32 copies[BINS * COPIES];
+    u32 codes[CODES];
+
+    // By all threads, with a barrier after.
+    __device__ __forceinline__ void clear()
+    {
+        for (u32 i = threadIdx.x; i < BINS * COPIES; i += THREADS) copies[i] = 0;
+        for (u32 i = threadIdx.x; i < CODES; i += THREADS) codes[i] = 0;
+        __syncthreads();
+    }
+
+    __device__ __forceinline__ void count(u32 bin)
+    {
+#if COUNT_CODES
+        atomicAdd(copies + bin * COPIES + threadIdx.x % COPIES, 1u);
+#endif
+    }
+
+    // N codes as they are stored, from bit `shift` on.
+    template <int N> __device__ __forceinline__ void add(const Packet<(N * BITS + 7) / 8> &packet, u32 shift)
+    {
+        constexpr int BYTES = (N * BITS + 7) / 8;
+        union { Packet<BYTES> packet; u32 words[(BYTES + 3) / 4]; } in;
+        in.packet = packet;
+#if BY_BYTES
+#pragma unroll
+        for (int i = 0; i < BYTES; ++i) count(in.words[i / 4] >> (i % 4 * 8) & 255u);
+#else
+        if (N * BITS < 8) in.words[0] >>= shift;
+#pragma unroll
+        for (int i = 0; i < N; ++i) {
+            u32 code = in.words[i * BITS / 32] >> (i * BITS % 32);
+            if (i * BITS % 32 + BITS > 32) code |= in.words[i * BITS / 32 + 1] << (32 - i * BITS % 32);
+            count(code & (CODES - 1));
+        }
+#endif
+    }
+
+    // A single code.
+    __device__ __forceinline__ void add(u32 code)
+    {
+#if COUNT_CODES
+        atomicAdd(codes + code, 1u);
+#endif
+    }
+
+    // All of the thread block's, by all of its threads: added to `counts`.
+    __device__ __forceinline__ void flush(u32 *counts)
+    {
+        __syncthreads();
+        for (u32 bin = threadIdx.x; bin < BINS; bin += THREADS) {
+            u32 sum = 0;
+            // Lanes start at copies of their own: each then has a bank of its own.
+            for (u32 i = 0; i < COPIES; ++i) sum += copies[bin * COPIES + (i + threadIdx.x) % COPIES];
+            if (sum == 0) continue;
+#pragma unroll
+            for (int i = 0; i < (BY_BYTES ? 8 / BITS : 1); ++i) atomicAdd(codes + (bin >> (i * BITS) & (CODES - 1)), sum);
+        }
+        __syncthreads();
+        for (u32 code = threadIdx.x; code < CODES; code += THREADS)
+            if (codes[code]) atomicAdd(counts + code, codes[code]);
+    }
+};
+
+__device__ __forceinline__ Histogram &histogram()
+{
+    __shared__ Histogram shared;
+    return shared;
+}

@@ -1,0 +1,224 @@
+// What one thread sees of errors, and the figures of many threads.
+//
+// Sums are in f64, two conversions and two products an element. What needs more thought (saturated, NaN, Inf, a new largest
+// error) shows in the f32 difference of code and value alone, so that vectors of which no lane of the warp has such an element,
+// nearly all of them, pay one comparison for it.
+#pragma once
+
+#define WARPS (THREADS / 32)
+#define ALL_LANES 0xFFFFFFFFu
+#define FLT_LARGEST 3.402823466e38f
+
+// The greater, NaN where either is.
+__device__ __forceinline__ float max_or_nan(float a, float b)
+{
+    float most;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(most) : "f"(a), "f"(b));
+    return most;
+}
+
+// A value with its place: the larger wins, of equal ones the first. Negative: there is none.
+struct Peak {
+    double value, at;
+
+    __device__ __forceinline__ void add(const Peak &other)
+    {
+        if (other.value > value || (other.value == value && other.at < at)) *this = other;
+    }
+};
+
+// A row of results: whole numbers are exact up to 2^53.
+struct Figures {
+    double rounding, clipping, signal;    // sums of squares: error inside and outside the range, tensor
+    double saturated, nan, inf, left_out; // counts; left out: NaN, Inf, and codes that stand for what f32 cannot hold
+    Peak error;                           // largest |error|, at its element
+    Peak block;                           // largest mean squared error of a block
+
+    static constexpr int SUMS = 7;
+
+    __device__ __forceinline__ void clear()
+    {
+        double *each = &rounding;
+#pragma unroll
+        for (int i = 0; i < SUMS; ++i) each[i] = 0.0;
+        error = block = {-1.0, 0.0};
+    }
+    __device__ __forceinline__ void add(const Figures &other)
+    {
+        const double *from = &other.rounding;
+        double *to = &rounding;
+#pragma unroll
+        for (int i = 0; i < SUMS; ++i) to[i] += from[i];
+        error.add(other.error);
+        block.add(other.block);
+    }
+    __device__ __forceinline__ Figures below(int distance) const
+    {
+        Figures other;
+        const double *from = &rounding;
+        double *to = &other.rounding;
+#pragma unroll
+        for (int i = 0; i < SUMS + 4; ++i) to[i] = __shfl_down_sync(ALL_LANES, from[i], distance);
+        return other;
+    }
+};
+
+// The thread block's total, in thread 0.
+__device__ __forceinline__ void reduce(Figures &mine)
+{
+    __shared__ Figures totals[WARPS];
+#pragma unroll 1
+    for (int distance = 16; distance; distance /= 2) mine.add(mine.below(distance));
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) totals[threadIdx.x / 32] = mine;
+    __syncthreads();
+    if (threadIdx.x == 0)
+        for (int warp = 1; warp < WARPS; ++warp) mine.add(totals[warp]);
+}
+
+// What lies half a code beyond the range is saturated: lowest and highest, in units of the scale. A value beyond them is at
+// least `margin` units from whatever a code stands for: half a code, less 1e-4 of it. That covers what is rounded on the way
+// (x / s, adding a zero point, code times scale): at most 4e-5 of a code in units of which the range spans 255.
+struct Range {
+    float lowest, highest, margin;
+};
+
+// What a thread rarely needs has no register: a place of its own in shared memory, that of array element threadIdx.x.
+struct Rare {
+    double largest[THREADS];  // |error|
+    double clipping[THREADS]; // squared errors of saturated values, of all blocks that are done
+    double outside[THREADS];  // of the block that is not
+    u32 missing[THREADS];     // elements of that block that are left out
+    u32 left_out[THREADS];    // of those that are done
+    u32 at[THREADS];          // element of the largest error
+    u32 saturated[THREADS], nan[THREADS], inf[THREADS];
+    u32 worst[THREADS]; // block
+
+    __device__ __forceinline__ void clear()
+    {
+        const u32 i = threadIdx.x;
+        largest[i] = -1.0;
+        clipping[i] = outside[i] = 0.0;
+        missing[i] = left_out[i] = at[i] = saturated[i] = nan[i] = inf[i] = worst[i] = 0;
+    }
+};
+
+__device__ __forceinline__ Rare &rare()
+{
+    __shared__ Rare shared;
+    return shared;
+}
+
+struct Tally {
+    double signal;
+    float top; // f32 next to the largest |error| of the warp; above 0 once there is one
+
+    // One element that may be out of the ordinary, x and what its code stands for. What is left out becomes 0 and 0. The square
+    // of a saturated one goes to `outside`; then the code is taken as exact.
+    __device__ __forceinline__ void inspect(float &x, float &decoded, u32 index, const Affine &affine, const Range &range,
+                                            double &outside, u32 &missing)
+    {
+        Rare &mine = rare();
+        const u32 i = threadIdx.x;
+        if (!(fabsf(x) <= FLT_LARGEST)) {
+            if (x != x) ++mine.nan[i]; else ++mine.inf[i];
+            ++missing;
+            x = decoded = 0.0f;
+            return;
+        }
+        const float scaled = __fdiv_rn(x, affine.scale) + affine.zero;
+        const bool beyond = scaled > range.highest || scaled < range.lowest;
+        if (beyond) ++mine.saturated[i];
+        if (!(fabsf(decoded) <= FLT_LARGEST)) {
+            ++missing;
+            x = decoded = 0.0f;
+            return;
+        }
+        const double error = fabs(static_cast<double>(decoded) - static_cast<double>(x));
+        if (error > mine.largest[i]) {
+            mine.largest[i] = error;
+            mine.at[i] = index;
+            top = fmaxf(top, fmaxf(static_cast<float>(error), 0x1p-149f));
+        }
+        if (beyond) {
+            outside = fma(error, error, outside);
+            decoded = x;
+        }
+    }
+
+    // What lanes know of the largest error, they all know. Later elements that only equal it need no care but are looked at.
+    __device__ __forceinline__ void share() { top = __uint_as_float(__reduce_max_sync(ALL_LANES, __float_as_uint(top))); }
+};
+
+// Element j of a few in registers, which no variable can index.
+template <int N> __device__ __forceinline__ float pick(const float (&from)[N], u32 j)
+{
+    float found = from[0];
+#pragma unroll
+    for (int i = 1; i < N; ++i)
+        if (j == i) found = from[i];
+    return found;
+}
+template <int N> __device__ __forceinline__ void put(float (&to)[N], u32 j, float value)
+{
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+        if (j == i) to[i] = value;
+}
+
+// The squared errors of a scale block, as far as this thread sees them; of saturated values apart.
+struct BlockSum {
+    double inside;
+    bool touched; // whether there may be something in `outside` and `missing`
+#if LAYOUT == 3
+    double own_outside; // of several blocks at once
+    u32 own_missing;
+
+    __device__ __forceinline__ double &outside() { return own_outside; }
+    __device__ __forceinline__ u32 &missing() { return own_missing; }
+#else
+    __device__ __forceinline__ double &outside() { return rare().outside[threadIdx.x]; }
+    __device__ __forceinline__ u32 &missing() { return rare().missing[threadIdx.x]; }
+#endif
+
+    __device__ __forceinline__ void clear()
+    {
+        inside = 0.0;
+        touched = false;
+        outside() = 0.0;
+        missing() = 0;
+    }
+
+    // N neighbours from element `first` on, in all lanes of the warp at once. Where there are none x and decoded are 0.
+    template <int N>
+    __device__ __forceinline__ void take(Tally &tally, float (&x)[N], float (&decoded)[N], bool there, u32 first,
+                                         const Affine &affine, const Range &range)
+    {
+        float most = 0.0f;
+#pragma unroll
+        for (int j = 0; j < N; ++j) most = max_or_nan(most, fabsf(decoded[j] - x[j]));
+        const float limit = fminf(affine.scale * range.margin, tally.top);
+        if (__any_sync(ALL_LANES, !(most < limit))) {
+            u32 flagged = 0;
+#pragma unroll
+            for (int j = 0; j < N; ++j)
+                if (!(fabsf(decoded[j] - x[j]) < limit)) flagged |= 1u << j;
+            touched |= flagged != 0;
+#pragma unroll 1
+            for (flagged = there ? flagged : 0; flagged; flagged &= flagged - 1) {
+                const u32 j = __ffs(flagged) - 1;
+                float value = pick(x, j), code_value = pick(decoded, j);
+                tally.inspect(value, code_value, first + j, affine, range, outside(), missing());
+                put(x, j, value);
+                put(decoded, j, code_value);
+            }
+            tally.share();
+        }
+#pragma unroll
+        for (int j = 0; j < N; ++j) {
+            const double exact = x[j], error = static_cast<double>(decoded[j]) - exact;
+            inside = fma(error, error, inside);
+            tally.signal = fma(exact, exact, tally.signal);
+        }
+    }
+};
