@@ -22,7 +22,7 @@ from harness.numerics.value_types import VALUE_TYPES, value_type
 from harness.plan import plan
 from harness.suite import load_suite
 
-OPS_OF_ONE_TENSOR = ("quantize", "dequantize", "fake_quantize", "ste_backward", "lsq_backward")
+OPS_OF_ONE_TENSOR = ("quantize", "dequantize", "fake_quantize", "ste_backward", "lsq_backward", "statistics")
 ROWS = [spec for spec in KERNELS if spec.cuda is not None and spec.role == "kernel" and spec.op in OPS_OF_ONE_TENSOR]
 NAMES = [f"{spec.op}/{spec.name}" for spec in ROWS]
 SHAPES = [

@@ -47,7 +47,8 @@ def test_statistics_are_the_same_bits_every_time(tmp_path):
         "measure": {"min_samples": 3, "max_time_s": 0.1},
     }
     first, second = (harness.run(suite, device="cuda", out=tmp_path / str(run)) for run in (1, 2))
-    columns = ["sqnr_db", "mse", "max_abs_error", "rounding_mse", "clipping_mse"]
+    columns = ["sqnr_db", "mse", "max_abs_error", "max_error_index", "signal_power", "rounding_mse", "clipping_mse"]
+    columns += ["worst_block", "worst_block_mse", "code_entropy_bits", "codes_used"]
     pd.testing.assert_frame_equal(first[columns], second[columns], check_exact=True)
 
 

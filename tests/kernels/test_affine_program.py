@@ -204,8 +204,9 @@ def test_macros_are_those_that_the_source_needs(source):
     """None is idle, which would compile the same code twice; and none that a condition asks for is left to be 0."""
     op = source.partition("/")[0]
     macros = _decided(kernel(op, "affine").cuda.specialise(_request())).keys()
-    own = strip_comments((SOURCE_ROOT / source).read_text())
-    code = "\n".join(strip_comments(path.read_text()) for path in closure(SOURCE_ROOT / source))
+    texts = {path: strip_comments(path.read_text()) for path in closure(SOURCE_ROOT / source)}
+    own = "\n".join(text for path, text in texts.items() if path.parent.name == op)
+    code = "\n".join(texts.values())
     used = set(re.findall(r"\b[A-Z]{3,}\b", code))
     defined = set(re.findall(r"^\s*#\s*define\s+(\w+)", code, re.MULTILINE)) | {"EXPONENT"}  # which floats have
     conditions = " ".join(re.findall(r"^\s*#\s*(?:if|elif)\s+(.*)$", code, re.MULTILINE))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy
-from harness.kernels.family import Metrics
+from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.pitfalls.quantize import affine_of
+from harness.kernels.statistics.measured import Measured
+from harness.kernels.statistics.oracle import expected
 from harness.numerics.metrics import decibel
 from harness.numerics.quantize import dequantize
 
@@ -21,12 +24,12 @@ def _subtract_last(problem: TensorProblem) -> NDArray[np.float32]:
     )  # wrong: two rounded products, whose difference cancels
 
 
-def _running_sum_f32(problem: TensorProblem) -> Metrics:
+def _running_sum_f32(problem: TensorProblem) -> Measured:
     exact, approximate = problem.finite.ravel(), dequantize(problem.quantized).ravel()
     error = _running_sum(np.square(approximate - exact))
     signal = _running_sum(np.square(exact))
-    right = tensor_accuracy(problem, dequantize(problem.quantized))
-    return {**right, "mse": error / exact.size, "sqnr_db": decibel(signal, error)}
+    right = expected(problem)
+    return replace(right, figures={**right.figures, "mse": error / exact.size, "sqnr_db": decibel(signal, error)})
 
 
 def _running_sum(terms: NDArray[np.float32]) -> float:

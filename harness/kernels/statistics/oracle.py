@@ -1,4 +1,4 @@
-"""Oracle of statistics: the error of a tensor against its dequantized codes, summed in float64, and how often each code occurs."""
+"""Oracle of statistics: error of a tensor against its dequantized codes, summed in float64, and how often each code occurs."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ class Statistics:
         return tensor_problem(case, tensors)
 
     def judge(self, problem: TensorProblem, output: Measured) -> Verdict:
-        """Sums to a relative tolerance; the place of the largest error and every count of codes exactly. Any block may be called
-        the worst whose error is the largest within the tolerance."""
+        """Sums to a relative tolerance; the place of the largest error and every count of codes exactly. Any block may be
+        called the worst whose error is the largest within the tolerance."""
         right = expected(problem)
         found, wanted = output.figures, right.figures
         wrong = [name for name in _CHECKED if not _close(found.get(name), wanted[name])]

@@ -1,17 +1,16 @@
-// Error of a quantized tensor in one read of tensor and codes: sums in f64, in a fixed order, so that the same operands give the
-// same bits. NaN and Inf are counted and left out; codes are counted wherever they are.
+// Error of a quantized tensor in one read of tensor and codes: sums in f64, in a fixed order, so that the same operands give
+// the same bits. NaN and Inf are counted and left out; codes are counted wherever they are.
 //
-// VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. A TEAM of threads (a part of
-// a warp) has a scale block, or every parts-th step of one, UNROLL vectors a thread in flight. STEPS: vectors a thread has of each
-// block where all blocks are runs of TEAM * STEPS vectors, then UNROLL / STEPS blocks are in flight; else 0.
+// VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. A TEAM of threads (a part
+// of a warp) has a scale block, or every parts-th step of one, UNROLL vectors a thread in flight. STEPS: vectors a thread has
+// of each block where all blocks are runs of TEAM * STEPS vectors, then UNROLL / STEPS blocks are in flight; else 0.
 //
-// The last thread block to end adds up what all have left; the counters it needs are 0 again afterwards. Where blocks are shared by
-// teams, worst() finds the worst of them.
+// The last thread block to end adds up what all have left; the counters it needs are 0 again afterwards. Where blocks are
+// shared by teams, worst() finds the worst of them.
 #include "common/values.cuh"
 #include "common/lookup.cuh"
 #include "common/codes.cuh"
-#include "statistics/tally.cuh"
-#include "statistics/histogram.cuh"
+#include "statistics/elements.cuh"
 
 #ifndef RESIDENT
 // Thread blocks a multiprocessor, which bounds registers: without spills (NOTES.md).
@@ -19,180 +18,9 @@
 #endif
 #define TEAMS (32 / TEAM) // of a warp
 
-// An index of vectors, and one that steps beyond the last of them: fewer than 2^30, or 2^32 single elements.
-#if WIDTH
-typedef u32 index_t;
-#else
-typedef u64 index_t;
-#endif
-
 // A part of a block: sum of squared errors, elements left out.
 struct Part {
     double sum, missing;
-};
-
-// A block's place: where its vectors are, and how many.
-struct Extent {
-    index_t start, length;
-#if LAYOUT == 2
-    u32 width, height;
-    u32 outer, inner, column;
-#endif
-    u64 elements;
-
-    // One that is not there has no vectors.
-    __device__ __forceinline__ Extent(const Blocks &blocks, u64 count, u32 block, bool there)
-    {
-        const index_t vectors = static_cast<index_t>(count / STEP);
-#if LAYOUT == 0
-        start = 0;
-        length = there ? vectors : 0;
-        elements = count;
-#elif LAYOUT == 1
-        start = static_cast<index_t>(block) * blocks.b2;
-        const index_t end = min(start + blocks.b2, vectors);
-        length = there && end > start ? end - start : 0;
-        elements = there ? min(static_cast<u64>(blocks.b2) * STEP, count - static_cast<u64>(start) * STEP) : 0;
-#elif LAYOUT == 2
-        const u32 e0 = static_cast<u32>(vectors / blocks.e2 / blocks.e1), at = there ? block : 0;
-        outer = at / blocks.g0 * blocks.b0;
-        inner = at % blocks.g0 / blocks.g1 * blocks.b1;
-        column = at % blocks.g1 * blocks.b2;
-        width = min(blocks.b2, blocks.e2 - column);
-        height = min(blocks.b1, blocks.e1 - inner);
-        length = there ? static_cast<index_t>(min(blocks.b0, e0 - outer)) * height * width : 0;
-        start = 0;
-        elements = static_cast<u64>(length) * STEP;
-#endif
-    }
-
-    __device__ __forceinline__ index_t vector(index_t i, const Blocks &blocks) const
-    {
-#if LAYOUT == 2
-        const u32 row = static_cast<u32>(i) / width, along = static_cast<u32>(i) % width;
-        return static_cast<index_t>((outer + row / height) * blocks.e1 + inner + row % height) * blocks.e2 + column + along;
-#else
-        return start + i;
-#endif
-    }
-
-    // Vectors of a whole block, the same for all.
-    __device__ __forceinline__ static index_t most(const Blocks &blocks, u64 count)
-    {
-#if LAYOUT == 0
-        return static_cast<index_t>(count / STEP);
-#elif LAYOUT == 1
-        return blocks.b2;
-#else
-        return static_cast<index_t>(blocks.b0) * blocks.b1 * blocks.b2;
-#endif
-    }
-};
-
-#if WIDTH && ELEMENT == 0 && BITS == 8
-// The bytes' values as 2^23 and a whole number, less what is too much: exact, and done by units that have time, while the one that
-// converts integers converts to f64 too, at an eighth of their rate.
-__device__ __forceinline__ void bytes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH])
-{
-    union { Packet<WIDTH> packet; u32 words[WIDTH / 4]; } in;
-    in.packet = packet;
-#pragma unroll
-    for (int i = 0; i < WIDTH; ++i) {
-        const u32 word = in.words[i / 4] ^ (SIGNED ? 0x80808080u : 0u);
-        values[i] = __uint_as_float(__byte_perm(word, 0x4B000000u, 0x7650u | i % 4)) - (8388608.0f + (SIGNED ? 128.0f : 0.0f));
-    }
-}
-#endif
-
-// A vector of the tensor and of its codes.
-struct Loaded {
-#if WIDTH
-    Packet<WIDTH * sizeof(value_t)> x;
-    Packet<(WIDTH * BITS + 7) / 8> codes;
-#else
-    value_t x;
-    u32 code;
-#endif
-};
-
-struct Walk {
-    const value_t *__restrict__ x;
-    const u8 *__restrict__ codes;
-    Lookup lookup;
-    Range range;
-    u64 count;
-
-    __device__ __forceinline__ void load(Loaded &to, index_t vector) const
-    {
-#if WIDTH
-        to.x.load(x + static_cast<u64>(vector) * WIDTH);
-        to.codes.load(codes + static_cast<u64>(vector) * (WIDTH * BITS) / 8);
-#else
-        to.x = x[vector];
-        to.code = stored_code(vector);
-#endif
-    }
-
-    // The values, and what the codes stand for at scale 1; codes are counted.
-    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float (&values)[STEP], float (&made)[STEP]) const
-    {
-#if WIDTH
-        Values<WIDTH> unpacked;
-        unpacked.unpack(from.x);
-#pragma unroll
-        for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
-        const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
-#if ELEMENT == 0 && BITS == 8
-        bytes_as_floats(from.codes, made);
-#else
-        unpack_codes(from.codes, made, shift);
-#endif
-        histogram().add<WIDTH>(from.codes, shift);
-#else
-        values[0] = to_float(from.x);
-        made[0] = element_value(from.code);
-        histogram().add(from.code);
-#endif
-    }
-
-    // All lanes of the warp; nothing where there is no vector.
-    __device__ __forceinline__ void take(BlockSum &sum, Tally &tally, const Loaded &from, index_t vector, bool there, const Affine &affine) const
-    {
-        float values[STEP] = {}, made[STEP] = {};
-        if (there) {
-            unpack(from, vector, values, made);
-#pragma unroll
-            for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
-        }
-        sum.take(tally, values, made, there, static_cast<u32>(vector) * STEP, affine, range);
-    }
-
-    // The elements after the last whole vector; they are of the last block.
-    __device__ __forceinline__ void take_rest(BlockSum &sum, Tally &tally, bool last, u32 lane, const Affine &affine) const
-    {
-        const u64 first = count / STEP * STEP;
-        if (!__any_sync(ALL_LANES, last && first < count)) return;
-        for (u32 i = lane; i - lane < STEP; i += TEAM) {
-            const bool there = last && first + i < count;
-            float value[1] = {0.0f}, made[1] = {0.0f};
-            if (there) {
-                const u32 code = stored_code(first + i);
-                value[0] = to_float(x[first + i]);
-                made[0] = affine.decode(element_value(code));
-                histogram().add(code);
-            }
-            sum.take(tally, value, made, there, static_cast<u32>(first) + i, affine, range);
-        }
-    }
-
-    // The bits of one code.
-    __device__ __forceinline__ u32 stored_code(u64 at) const
-    {
-        const u64 bit = at * BITS;
-        u32 code = codes[bit / 8] >> (bit % 8);
-        if (BITS == 6 && bit % 8 > 2) code |= static_cast<u32>(codes[bit / 8 + 1]) << (8 - bit % 8);
-        return code & (CODES - 1);
-    }
 };
 
 // Errors inside the range of all blocks that are done, and the error of the worst of them.
@@ -256,8 +84,10 @@ __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &
 #pragma unroll
         for (u32 run = 0; run < RUNS; ++run) {
 #pragma unroll
-            for (u32 step = 0; step < STEPS; ++step)
-                walk.take(sum, tally, loaded[run * STEPS + step], first + (run * TEAMS * STEPS + step) * TEAM, true, affines[run]);
+            for (u32 step = 0; step < STEPS; ++step) {
+                const u32 vector = first + (run * TEAMS * STEPS + step) * TEAM;
+                walk.take(sum, tally, loaded[run * STEPS + step], vector, true, affines[run]);
+            }
             const Part part = seen.close(sum);
             seen.compare(part, block + run * TEAMS, LENGTH * STEP);
         }
@@ -267,8 +97,8 @@ __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &
 #endif
 
 // Blocks (or parts of them) from `from` on, one a team.
-__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32 from, u32 blocks, u32 parts, u32 warp,
-                                            u32 warps, Part *shared)
+__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32 from, u32 blocks, u32 parts,
+                                            u32 warp, u32 warps, Part *shared)
 {
     constexpr int IN_FLIGHT = STEPS ? 1 : UNROLL; // few are left by tiles
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
@@ -320,8 +150,8 @@ struct Columns {
 };
 
 // Warps of columns, a vector a lane, or every parts-th row of them.
-__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32, u32 blocks, u32 parts, u32 warp, u32 warps,
-                                            Part *shared)
+__device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32, u32 blocks, u32 parts,
+                                            u32 warp, u32 warps, Part *shared)
 {
     const u32 across = walk.lookup.blocks.e2, lane = threadIdx.x % 32;
     const u32 rows = static_cast<u32>(walk.count / STEP / across);
@@ -347,8 +177,9 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
             }
 #pragma unroll
             for (int j = 0; j < STEP; ++j) {
+                const u32 index = static_cast<u32>(vector) * STEP + j;
                 float value[1] = {values[j]}, decoded[1] = {there ? mine.affines[j].decode(made[j]) : 0.0f};
-                mine.sums[j].take(tally, value, decoded, there, static_cast<u32>(vector) * STEP + j, mine.affines[j], walk.range);
+                mine.sums[j].take(tally, value, decoded, there, index, mine.affines[j], walk.range);
             }
         }
 #pragma unroll
@@ -388,8 +219,9 @@ template <typename Row> __device__ __forceinline__ Row load_row(const Row *rows,
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
-measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAMETERS, Figures *rows, Part *shared, u32 *counters,
-        Figures *total, u32 *counts, u64 count, float lowest, float highest, float margin, u32 blocks, u32 parts, BLOCK_PARAMETERS)
+measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAMETERS, Figures *rows, Part *shared,
+        u32 *counters, Figures *total, u32 *counts, u64 count, float lowest, float highest, float margin, u32 blocks,
+        u32 parts, BLOCK_PARAMETERS)
 {
     begin_elements();
     histogram().clear();
@@ -435,7 +267,8 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAM
 #if LAYOUT
 // The worst of blocks that teams have shared, a thread a block: into the total's row.
 extern "C" __global__ void __launch_bounds__(THREADS)
-worst(const Part *__restrict__ shared, Peak *rows, u32 *counters, Figures *total, u64 count, u32 blocks, u32 parts, BLOCK_PARAMETERS)
+worst(const Part *__restrict__ shared, Peak *rows, u32 *counters, Figures *total, u64 count, u32 blocks, u32 parts,
+      BLOCK_PARAMETERS)
 {
     const Blocks geometry = BLOCK_ARGUMENTS;
     Figures mine;

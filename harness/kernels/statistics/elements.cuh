@@ -1,0 +1,113 @@
+// Vectors of a tensor and of its codes, from memory to the figures. BITS, ELEMENT, SIGNED, WIDTH as in common/.
+#pragma once
+
+#include "statistics/extent.cuh"
+#include "statistics/histogram.cuh"
+#include "statistics/tally.cuh"
+
+#if WIDTH && ELEMENT == 0 && BITS == 8
+// The bytes' values as 2^23 and a whole number, less what is too much: exact, and done by units that have time, while the one
+// that converts integers converts to f64 too, at an eighth of their rate.
+__device__ __forceinline__ void bytes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH])
+{
+    union { Packet<WIDTH> packet; u32 words[WIDTH / 4]; } in;
+    in.packet = packet;
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) {
+        const u32 word = in.words[i / 4] ^ (SIGNED ? 0x80808080u : 0u);
+        values[i] = __uint_as_float(__byte_perm(word, 0x4B000000u, 0x7650u | i % 4)) - (8388608.0f + (SIGNED ? 128.0f : 0.0f));
+    }
+}
+#endif
+
+// A vector of the tensor and of its codes.
+struct Loaded {
+#if WIDTH
+    Packet<WIDTH * sizeof(value_t)> x;
+    Packet<(WIDTH * BITS + 7) / 8> codes;
+#else
+    value_t x;
+    u32 code;
+#endif
+};
+
+struct Walk {
+    const value_t *__restrict__ x;
+    const u8 *__restrict__ codes;
+    Lookup lookup;
+    Range range;
+    u64 count;
+
+    __device__ __forceinline__ void load(Loaded &to, index_t vector) const
+    {
+#if WIDTH
+        to.x.load(x + static_cast<u64>(vector) * WIDTH);
+        to.codes.load(codes + static_cast<u64>(vector) * (WIDTH * BITS) / 8);
+#else
+        to.x = x[vector];
+        to.code = stored_code(vector);
+#endif
+    }
+
+    // The values, and what the codes stand for at scale 1; codes are counted.
+    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float (&values)[STEP], float (&made)[STEP]) const
+    {
+#if WIDTH
+        Values<WIDTH> unpacked;
+        unpacked.unpack(from.x);
+#pragma unroll
+        for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
+        const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
+#if ELEMENT == 0 && BITS == 8
+        bytes_as_floats(from.codes, made);
+#else
+        unpack_codes(from.codes, made, shift);
+#endif
+        histogram().add<WIDTH>(from.codes, shift);
+#else
+        values[0] = to_float(from.x);
+        made[0] = element_value(from.code);
+        histogram().add(from.code);
+#endif
+    }
+
+    // All lanes of the warp; nothing where there is no vector.
+    __device__ __forceinline__ void take(BlockSum &sum, Tally &tally, const Loaded &from, index_t vector, bool there,
+                                         const Affine &affine) const
+    {
+        float values[STEP] = {}, made[STEP] = {};
+        if (there) {
+            unpack(from, vector, values, made);
+#pragma unroll
+            for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+        }
+        sum.take(tally, values, made, there, static_cast<u32>(vector) * STEP, affine, range);
+    }
+
+    // The elements after the last whole vector; they are of the last block.
+    __device__ __forceinline__ void take_rest(BlockSum &sum, Tally &tally, bool last, u32 lane, const Affine &affine) const
+    {
+        const u64 first = count / STEP * STEP;
+        if (!__any_sync(ALL_LANES, last && first < count)) return;
+        for (u32 i = lane; i - lane < STEP; i += TEAM) {
+            const bool there = last && first + i < count;
+            float value[1] = {0.0f}, made[1] = {0.0f};
+            if (there) {
+                const u32 code = stored_code(first + i);
+                value[0] = to_float(x[first + i]);
+                made[0] = affine.decode(element_value(code));
+                histogram().add(code);
+            }
+            sum.take(tally, value, made, there, static_cast<u32>(first) + i, affine, range);
+        }
+    }
+
+    // The bits of one code.
+    __device__ __forceinline__ u32 stored_code(u64 at) const
+    {
+        const u64 bit = at * BITS;
+        u32 code = codes[bit / 8] >> (bit % 8);
+        if (BITS == 6 && bit % 8 > 2) code |= static_cast<u32>(codes[bit / 8 + 1]) << (8 - bit % 8);
+        return code & (CODES - 1);
+    }
+};
