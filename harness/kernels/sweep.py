@@ -50,15 +50,16 @@ def affine_variants(op: str, problem: Any, device: Device) -> Iterator[Variant]:
 
 
 def statistics_variants(problem: Any, device: Device) -> Iterator[Variant]:
-    """Blocks that share the tensor, for each multiprocessor."""
+    """Vectors in flight a thread, and thread blocks a multiprocessor, which bound its registers."""
     from harness.kernels.statistics import cuda
 
-    for blocks in (2, 4, 5, 6, 8, 10):
-
-        def make(blocks: int = blocks) -> Any:
-            return cuda.Statistics(problem, device, blocks_a_multiprocessor=blocks)
-
-        yield f"{blocks} blocks a multiprocessor", make
+    for unroll in (1, 2, 4):
+        for resident in (2, 3, 4, 5):
+            macros = {"UNROLL": unroll, "RESIDENT": resident}
+            yield (
+                f"{unroll} in flight, {resident} blocks a multiprocessor",
+                lambda macros=macros: cuda.Statistics(problem, device, macros=macros),
+            )
 
 
 def gemm_variants(problem: Any, device: Device) -> Iterator[Variant]:

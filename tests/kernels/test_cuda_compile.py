@@ -1,4 +1,4 @@
-"""Every CUDA source, in every specialisation that the suites plan, compiles for every architecture, within its registers.
+"""Every CUDA source, in specialisations that the suites plan, compiles for every architecture, within its registers.
 
 No device is needed. What an architecture cannot do must be declared by the kernel's spec: nothing is left out silently.
 """
@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from covering import covering, pairs_of, values_of
 
 from harness.backends.cuda.ahead import specialisations
 from harness.backends.cuda.compiler import cubin
@@ -24,18 +25,21 @@ from harness.verify import conformance_suite, cuda_kernels
 
 ARCHITECTURES = ("sm_80", "sm_89", "sm_90a", "sm_100a", "sm_120a")
 FULL = os.environ.get("COMPILE") == "full"
-"""All for every architecture takes many minutes. Else each is compiled for one of them, in turn, so that every value of every
-macro still meets every architecture."""
+"""All for every architecture takes many minutes. Else each value of each macro is compiled for every architecture, and every
+two values that stand together for one of them."""
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = sorted((ROOT / "suites").glob("*.yaml")) + sorted({conformance_suite(spec.op) for spec in cuda_kernels()})
 SOURCES = {spec.cuda.file: spec.cuda for spec in KERNELS if spec.cuda is not None}
 
 
-@functools.cache
 def _chosen(architecture: str) -> tuple[Specialisation, ...]:
     """What is compiled for it here."""
-    planned, turn = _planned(architecture), ARCHITECTURES.index(architecture)
-    return planned if FULL else planned[turn :: len(ARCHITECTURES)]
+    return _planned(architecture) if FULL else _covering()[architecture]
+
+
+@functools.cache
+def _covering() -> dict[str, tuple[Specialisation, ...]]:
+    return covering({architecture: _planned(architecture) for architecture in ARCHITECTURES})
 
 
 @functools.cache
@@ -76,6 +80,22 @@ def test_every_source_is_compiled_or_declared_impossible(architecture):
         if spec.cuda is not None:
             declared = spec.cuda.problem_on(architecture)
             assert (spec.cuda.file in compiled) == (declared is None), f"{spec.name}: {declared}"
+
+
+def test_what_is_compiled_covers_values_and_pairs():
+    chosen = _covering()
+    for architecture in ARCHITECTURES:
+        planned, compiled = (
+            {value for one in those for value in values_of(one)}
+            for those in (_planned(architecture), chosen[architecture])
+        )
+        assert planned == compiled, architecture
+    everywhere, compiled = (
+        {pair for those in lists for one in those for pair in pairs_of(one)}
+        for lists in ([_planned(each) for each in ARCHITECTURES], chosen.values())
+    )
+    assert everywhere == compiled
+    assert sum(map(len, chosen.values())) < len({*sum(map(_planned, ARCHITECTURES), ())})
 
 
 def test_every_cuda_source_belongs_to_a_kernel():

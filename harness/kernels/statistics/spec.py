@@ -14,7 +14,7 @@ KERNELS = (
         "harness.kernels.statistics.cuda:Statistics",
         "error and its place, signal power, saturation, worst block and histogram of codes of 1, 2, 4, 6 or 8 bits in one read",
         supports=affine,
-        cuda=CudaSource(SOURCE, specialise, max_registers=80, max_stack_bytes=16),  # NOTES.md
+        cuda=CudaSource(SOURCE, specialise, max_registers=80, max_stack_bytes=32),  # NOTES.md
     ),
     reference_spec("statistics"),
 )
