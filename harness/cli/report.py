@@ -24,7 +24,7 @@ def report(
     - `harness report results/gemm -o /tmp/gemm-site`
     """
     from harness.report.page import build_site
-    from harness.store import read_results
+    from harness.store import read_results, read_samples
 
-    site = build_site(read_results(results), out, title=title)
+    site = build_site(read_results(results), out, samples=read_samples(results), title=title)
     errors.print(f"{site.records} records: open {site.index}", markup=False, soft_wrap=True)

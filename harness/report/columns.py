@@ -74,7 +74,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("run_id", "Run", Kind.TEXT),
     Column("case_id", "Case id", Kind.TEXT),
     Column("backend", "Backend", Kind.TEXT),
-    Column("device", "Device", Kind.TEXT),
+    Column("device", "Device's name", Kind.TEXT),
     Column("shape_name", "Shape name", Kind.TEXT),
     Column("data", "Data", Kind.TEXT),
     Column("m", "m", Kind.INTEGER),
@@ -82,6 +82,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("k", "k", Kind.INTEGER),
     Column("rows", "Rows", Kind.INTEGER),
     Column("cols", "Columns", Kind.INTEGER),
+    Column("dtype", "Type of the tensor", Kind.TEXT),
     Column("seed", "Seed", Kind.INTEGER),
     Column("l2", "L2 cache", Kind.TEXT),
     Column("mode", "Timing mode", Kind.TEXT),
@@ -103,6 +104,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("nan_count", "NaN values", Kind.INTEGER),
     Column("inf_count", "Infinite values", Kind.INTEGER),
     Column("code_mismatches", "Code mismatches", Kind.INTEGER),
+    Column("bound_used", "Share of the allowed error", Kind.FRACTION),
+    Column("signal_power", "Signal power", Kind.NUMBER),
+    Column("max_error_index", "Element of the largest error", Kind.INTEGER),
+    Column("worst_block", "Worst block", Kind.INTEGER),
+    Column("worst_block_mse", "Worst block's MSE", Kind.NUMBER),
+    Column("code_entropy_bits", "Entropy of the codes", Kind.BITS),
+    Column("codes_used", "Codes that occur", Kind.INTEGER),
     Column("prepare_s", "Preparation time", Kind.SECONDS),
     Column("time_p05_s", "Time, 5th percentile", Kind.SECONDS),
     Column("time_p95_s", "Time, 95th percentile", Kind.SECONDS),
@@ -134,6 +142,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("reference_rows", "Checked rows", Kind.INTEGER),
     Column("baseline_case_id", "Baseline's case id", Kind.TEXT),
     Column("kernel_digest", "Kernel's digest", Kind.TEXT),
+    Column("started_at", "Started at (UTC)", Kind.TEXT),
 )
 
 COLUMN_OF: dict[str, Column] = {column.name: column for column in COLUMNS}

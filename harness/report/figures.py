@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from harness.report import accuracy_figures as accuracy
+from harness.report import limit_figures as limits
 from harness.report import speed_figures as speed
 from harness.report.points import COLUMNS as POINT_COLUMNS
 from harness.report.tidy import natural_key, present, recommendable
@@ -188,6 +189,46 @@ FIGURES: tuple[FigureSpec, ...] = (
         speed.share_of_peak,
         ("fraction_of_peak",),
         split=("op", "device_label"),
+    ),
+    FigureSpec(
+        "speedup_by_shape",
+        "Speed-up by shape and kernel",
+        "The best speed-up over the baseline that each kernel reaches on each shape.",
+        "performance",
+        limits.speedup_by_shape,
+        ("speedup",),
+        split=("op", "device_label"),
+    ),
+    FigureSpec(
+        "roofline",
+        "Roofline",
+        "Rate of arithmetic over operations a byte, below what memory and the arithmetic units allow: measured, and by the "
+        "data sheet.",
+        "performance",
+        limits.roofline,
+        ("flops_per_s", "flops", "moved_bytes"),
+        split=("op", "device_label"),
+        optional=("bound", "fraction_of_peak", "bytes_per_s"),
+    ),
+    FigureSpec(
+        "size_sweep",
+        "Rate by size",
+        "Small cases are bound by the launch, middling ones by the cache, large ones by memory.",
+        "performance",
+        limits.size_sweep,
+        ("bytes_per_s", "moved_bytes"),
+        split=("op", "device_label"),
+        optional=("bound", "fraction_of_peak"),
+    ),
+    FigureSpec(
+        "clocks",
+        "Clocks",
+        "The clock that the device held while it was timed; a lower one than usual explains a longer time.",
+        "performance",
+        limits.clocks,
+        ("sm_clock_hz", "time_s"),
+        split=("op", "device_label"),
+        optional=("throttled_fraction",),
     ),
 )
 

@@ -126,7 +126,7 @@ def environment(records: pd.DataFrame) -> tuple[Fact, ...]:
     return tuple(_environment_fact(name, records[name]) for name in known)
 
 
-_MACHINE = ("sm_clock_hz", "memory_clock_hz", "power_w", "temperature_c", "throttle_reasons")
+_MACHINE = ("started_at", "sm_clock_hz", "memory_clock_hz", "power_w", "temperature_c", "throttle_reasons")
 
 # Names end in their unit.
 _UNITS: tuple[tuple[str, str], ...] = (

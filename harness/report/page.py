@@ -1,4 +1,4 @@
-"""Records → site: four pages, the data of their figures, and Plotly once."""
+"""Records → site: its pages, the data of their figures, and Plotly once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
+from harness.report.case_data import distributions, groups
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
 from harness.report.overview import overview
@@ -26,12 +27,13 @@ PLOTLY = "plotly.min.js"
 
 @dataclass(frozen=True)
 class PageSpec:
-    """One page: ``name`` is its file's, ``template`` makes it."""
+    """One page: ``name`` is its file's, ``template`` makes it; pages that are ``listed`` stand in the navigation."""
 
     name: str
     title: str
     description: str
     template: str
+    listed: bool = True
 
 
 PAGES: tuple[PageSpec, ...] = (
@@ -46,7 +48,10 @@ PAGES: tuple[PageSpec, ...] = (
         "figures.html.j2",
     ),
     PageSpec("records", "Records", "Every record: search, filter, sort, download.", "records.html.j2"),
+    PageSpec("case", "Case", "One case: its figures, its timing samples, how to run it again.", "case.html.j2", False),
 )
+_PARTS = ("report.css", "text.js", "plots.js", "columns.js", "table.js", "panel.js")
+"""Style sheet and scripts."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,23 @@ class Panel:
 
 @dataclass(frozen=True)
 class Choice:
-    """A drop-down for all figures of a page."""
+    """A drop-down for all figures of a page; ``default`` is chosen at first."""
 
     name: str
     label: str
     values: tuple[str, ...]
+    default: str
 
 
 _PAGE_CHOICES: tuple[tuple[str, str], ...] = (("op", "Operation"), ("device_label", "Device"))
 
 
-def build_site(records: pd.DataFrame, out: Path, *, title: str = "Quantization results") -> Site:
+def build_site(
+    records: pd.DataFrame, out: Path, *, samples: pd.DataFrame | None = None, title: str = "Quantization results"
+) -> Site:
     """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
+
+    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases.
 
     The same records give the same files. An earlier site in ``out`` is replaced; other files there are left alone.
 
@@ -94,7 +104,7 @@ def build_site(records: pd.DataFrame, out: Path, *, title: str = "Quantization r
     check_target(out)
     frame = tidy(records)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
-    scripts = _scripts(frame, panels)
+    scripts = _scripts(frame, panels, samples)
     assets = f"assets-{_digest(scripts)}"
     files = {f"{assets}/{name}": text for name, text in scripts.items()}
     files[PLOTLY] = get_plotlyjs()
@@ -114,13 +124,16 @@ def _panel(spec: FigureSpec, drawings: Drawings) -> Panel:
     return Panel(spec.name, spec.title, spec.description, spec.split, drawings.shown, drawings.left_out, absent)
 
 
-def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:
-    """Script, style sheet and data, which must fit each other."""
-    scripts = {name: (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js")}
+def _scripts(
+    frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]], samples: pd.DataFrame | None
+) -> dict[str, str]:
+    """Scripts, style sheet and data, which must fit each other."""
+    scripts = {name: (_TEMPLATES / name).read_text(encoding="utf-8") for name in _PARTS}
     for page, figures in panels.items():
         if figures:
             scripts[f"{page}.js"] = assignment("harnessFigures", {figure.name: _figure(figure) for figure in figures})
     scripts["records.js"] = assignment("harnessRecords", table(frame))
+    scripts["case.js"] = assignment("harnessCase", {"groups": groups(frame), "samples": distributions(samples)})
     return scripts
 
 
@@ -156,10 +169,18 @@ def _environment() -> jinja2.Environment:
 
 
 def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ...]:
-    """What the reader chooses for the whole page: the columns that its figures are split by, in order of appearance."""
+    """What the reader chooses for the whole page: the columns that its figures are split by, in order of appearance. What
+    most cases with a speed-up have is chosen at first, or else what most cases have."""
     good = frame[recommendable(frame)]
+    fast = good[good["speedup"].notna()]
     split = {name for panel in panels if not panel.absent for name in panel.split}
-    return tuple(Choice(name, label, tuple(good[name].unique())) for name, label in _PAGE_CHOICES if name in split)
+    most = (good if fast.empty else fast).value_counts([name for name, _ in _PAGE_CHOICES])
+    defaults = dict(zip(most.index.names, most.index[0], strict=True)) if len(most) else {}
+    return tuple(
+        Choice(name, label, tuple(good[name].unique()), str(defaults[name]))
+        for name, label in _PAGE_CHOICES
+        if name in split
+    )
 
 
 def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:

@@ -51,7 +51,7 @@ class Names:
 
 # What every function here reads, beside the values that it is given.
 COLUMNS = (
-    "case", "scheme_label", "kernel", "shape_label", "sqnr_db", "time_s", "speedup", "scheme_rank", "kernel_rank",
+    "case", "case_id", "scheme_label", "kernel", "shape_label", "sqnr_db", "time_s", "speedup", "scheme_rank", "kernel_rank",
 )  # fmt: skip
 
 SCHEMES = Names("scheme_label", "scheme_rank", "scheme")
@@ -65,7 +65,7 @@ def rounded(values: pd.Series, digits: int = 5) -> list[float | None]:
 
 
 def hovers(cases: pd.DataFrame) -> list[list[str]]:
-    """The strings of ``HOVER``, one list a row, safe for Plotly."""
+    """The strings of ``HOVER``, one list a row, safe for Plotly; after them the case's id, where rows are single cases."""
     rows = zip(
         *([for_hover(text) for text in cases[name]] for name in ("case", "scheme_label", "kernel", "shape_label")),
         numbers(cases["sqnr_db"], Kind.DECIBEL),
@@ -73,7 +73,9 @@ def hovers(cases: pd.DataFrame) -> list[list[str]]:
         numbers(cases["speedup"], Kind.RATIO),
         strict=True,
     )
-    return [list(row) for row in rows]
+    if "case_id" not in cases:
+        return [list(row) for row in rows]
+    return [[*row, for_plotly(case_id or "")] for row, case_id in zip(rows, cases["case_id"], strict=True)]
 
 
 @dataclass(frozen=True)

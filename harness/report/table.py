@@ -21,6 +21,7 @@ DIGITS = 7
 _DERIVED: tuple[Column, ...] = (
     Column("scheme_label", "Scheme", Kind.TEXT, shown=True),
     Column("shape_label", "Shape", Kind.TEXT, shown=True),
+    Column("device_label", "Device", Kind.TEXT),
     Column("operand_format", "Format", Kind.TEXT),
     Column("operand_granularity", "Granularity", Kind.TEXT),
 )
@@ -33,6 +34,7 @@ FILTERS: tuple[tuple[str, str], ...] = (
     ("operand_granularity", "Granularity"),
     ("shape_label", "Shape"),
     ("suite", "Suite"),
+    ("device_label", "Device"),
 )
 _AFTER_KERNEL = 4
 

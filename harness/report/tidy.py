@@ -4,7 +4,8 @@ Derived columns:
 
 - ``scheme_label``: the scheme's name, or one made of its axes where the suite spelled them out;
 - ``case``, ``op``, ``kernel``: as they come, an en dash for null;
-- ``shape_label``: the shape's name and extents; ``device_label``: the device, never null;
+- ``shape_label``: the shape's name and extents; ``device_label``: the model of what ran it (GPU, or CPU for CPU kernels), the
+  device's name where that is unknown, never null: two models have the same device name, ``cuda:0``;
 - ``operand_format``, ``operand_granularity``, ``operand_calibration``: of the weight, of the tensor in one-tensor ops,
   of the activation where nothing else is quantized;
 - ``real``: whether the data come from a model rather than a distribution;
@@ -95,7 +96,7 @@ def _derived(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return {
         "scheme_label": scheme,
         "shape_label": _shape_label(frame),
-        "device_label": _filled(frame["device"]),
+        "device_label": _device_label(frame),
         "case": _filled(frame["case"]),
         "op": _filled(frame["op"]),
         "kernel": kernel,
@@ -107,6 +108,14 @@ def _derived(frame: pd.DataFrame) -> dict[str, pd.Series]:
         "kernel_rank": _rank(kernel),
         "calibration_rank": _rank(_filled(_operand(frame, "calibration"))),
     }
+
+
+def _device_label(frame: pd.DataFrame) -> pd.Series:
+    gpu, cpu = (
+        frame[name] if name in frame else pd.Series([None] * len(frame), dtype=object) for name in ("gpu", "cpu")
+    )
+    model = gpu.where(frame["backend"] == "cuda", cpu)
+    return _filled(model.where(model.notna(), frame["device"]))
 
 
 def _filled(values: pd.Series) -> pd.Series:

@@ -47,6 +47,20 @@ def read_results(paths: Iterable[Path]) -> pd.DataFrame:
     return to_frame(merged.select(order))
 
 
+def read_samples(paths: Iterable[Path]) -> pd.DataFrame:
+    """Timing samples of the finished runs below ``paths`` (as for ``read_results``): run_id, case_id, round, sample, time_s
+    (seconds), one row a sample, each run once; no rows where there are none."""
+    tables: dict[str, pa.Table] = {}
+    for path in _result_files(paths):
+        beside = path.with_name(path.stem + SAMPLES_SUFFIX)
+        if path.suffix == ".parquet" and beside.is_file():
+            tables.setdefault(path.stem, read_table(beside))
+    if not tables:
+        return pd.DataFrame(columns=["run_id", "case_id", "round", "sample", "time_s"])
+    found: pd.DataFrame = pa.concat_tables(tables.values(), promote_options="permissive").to_pandas()
+    return found
+
+
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Nullable pandas types, so that whole numbers and flags stay what they are beside nulls."""
     kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}

@@ -30,7 +30,8 @@ def _product(shape: str, m: int, scheme_row: tuple[Any, ...], calibration: str, 
         "weight_calibration": calibration if scheme else None, "sqnr_db": sqnr + gain,
         "worst_block_sqnr_db": sqnr - 3.0, "bits_per_element": bits, "time_s": m * 1e-6 / speedup,
         "time_p05_s": m * 0.9e-6 / speedup, "time_p95_s": m * 1.2e-6 / speedup, "speedup": speedup,
-        "flops": 2.0 * m * 64 * 128, "flops_per_s": 1e12, "bytes_per_s": 1e11, "fraction_of_peak": 0.4,
+        "flops": 2.0 * m * 64 * 128, "moved_bytes": 64.0 * 128 + 192 * m, "flops_per_s": 1e12, "bytes_per_s": 1e11,
+        "fraction_of_peak": 0.4, "bound": "memory",
         "driver": "570.1", "sm_clock_hz": 1.98e9,
     }  # fmt: skip
 
@@ -42,7 +43,7 @@ def _tensor(number_format: str, calibration: str, sqnr: float) -> dict[str, Any]
         "shape_name": "square", "data": "normal", "rows": 32, "cols": 32, "seed": 0, "format": number_format,
         "granularity": "per_tensor", "calibration": calibration, "sqnr_db": sqnr, "worst_block_sqnr_db": sqnr,
         "rounding_mse": 1e-3, "clipping_mse": 0.0 if calibration == "minmax" else 1e-4, "bits_per_element": 8.0,
-        "time_s": 2e-6, "bytes_per_s": 1e12,
+        "time_s": 2e-6, "bytes_per_s": 1e12, "moved_bytes": 2e6,
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from harness.report.points import HOVER, LEGEND_LIMIT, SCHEMES, at_most, decibel
 from harness.report.style import OTHERS, look
 from harness.report.tidy import tidy
 
+UNITS = ("(dB)", "(s)", "(×)", "(B)", "(B/s)", "(FLOP/B)", "(FLOP/s)", "(GHz)", "(%)")
 BY_NAME = {spec.name: spec for spec in FIGURES}
 
 
@@ -98,7 +99,7 @@ def test_every_axis_has_a_title_with_its_unit(spec: FigureSpec, drawn: dict[str,
         for axis in (drawing.figure.layout.xaxis, drawing.figure.layout.yaxis):
             title = axis.title.text
             named = axis.type == "category" or "Bits per element" in title
-            assert named or any(unit in title for unit in ("(dB)", "(s)", "(×)", "(B/s)", "(FLOP/s)", "(%)")), title
+            assert named or any(unit in title for unit in UNITS), title
 
 
 @every_figure
@@ -117,9 +118,9 @@ def _plain(drawing: Drawing) -> Any:
 
 def test_hovers_name_the_case_and_its_figures(records: pd.DataFrame) -> None:
     hover = trace(figure_of("shape", records), "w8a8").customdata[0]
-    assert list(hover)[1:] == ["w8a8", "wmma_s8", "ffn 1×64×128", "38.0 dB", "556 ns", "1.8×"]
+    assert list(hover)[1:] == ["w8a8", "wmma_s8", "ffn 1×64×128", "38.0 dB", "556 ns", "1.8×", "ffn1w8a8minmax"]
     assert hover[0].replace("<br>", "") == "gemm/ffn/m=1/wmma_s8/w8a8/minmax"
-    assert [f"customdata[{i}]" in HOVER for i in range(len(hover))] == [True] * 7
+    assert [f"customdata[{i}]" in HOVER for i in range(len(hover))] == [True] * 7 + [False]
 
 
 def test_accuracy_against_speed_takes_the_geometric_mean(records: pd.DataFrame) -> None:

@@ -15,7 +15,9 @@ from harness.errors import StoreError
 from harness.report import Site, build_site
 from harness.report.figures import FIGURES
 
-PAGES = ("index", "accuracy", "performance", "records")
+PAGES = ("index", "accuracy", "performance", "records", "case")
+FIGURE_PAGES = PAGES[:3]
+SCRIPTS = ("text.js", "plots.js", "columns.js", "table.js", "panel.js")
 
 
 class Document(HTMLParser):
@@ -59,7 +61,7 @@ def test_files(site: Site, records: pd.DataFrame) -> None:
     assert site.pages == tuple(folder / f"{name}.html" for name in PAGES)
     names = [path.name for path in folder.rglob("*") if path.is_file()]
     assert names.count("plotly.min.js") == 1
-    assert set(names) >= {"report.css", "report.js", "records.js", "index.js", "accuracy.js", "performance.js"}
+    assert set(names) >= {"report.css", *SCRIPTS, "records.js", "case.js", "index.js", "accuracy.js", "performance.js"}
     assert (folder / "plotly.min.js").stat().st_size > 1_000_000
 
 
@@ -79,7 +81,11 @@ def test_nothing_is_loaded_from_elsewhere(site: Site) -> None:
         assert "unsafe-eval" not in policy
         assert re.search(r"script-src 'self'(;|$)", policy)
         assert not any(re.match(r"(https?:)?//", reference) for reference in page.references)
-    for path in (*site.index.parent.glob("assets-*/report.*"), *site.pages):
+    for path in (
+        *site.index.parent.glob("assets-*/*.css"),
+        *(path for name in SCRIPTS for path in site.index.parent.glob(f"assets-*/{name}")),
+        *site.pages,
+    ):
         assert not re.search(r"https?://|@import|url\(", path.read_text(encoding="utf-8")), path
 
 
@@ -102,14 +108,14 @@ def test_hostile_text_stays_text(hostile: pd.DataFrame, tmp_path: Path) -> None:
         assert "<!--" not in html
     assert "onerror=alert(1)" in "".join(document(site, "index").text)
     for path in site.index.parent.glob("assets-*/*.js"):
-        if path.name != "report.js":
+        if path.name not in SCRIPTS:
             text = path.read_text(encoding="utf-8")
-            assert "onerror" in text
+            assert "onerror" in text or path.name == "case.js"
             assert not set("<>&\u2028\u2029") & set(text)
 
 
 def test_the_data_of_every_figure_are_on_its_page(site: Site) -> None:
-    for page in PAGES[:-1]:
+    for page in FIGURE_PAGES:
         figures = data_of(next(site.index.parent.glob(f"assets-*/{page}.js")))
         assert set(figures) == {spec.name for spec in FIGURES if spec.page == page}
         shown = {value for _, name, value in document(site, page).attributes if name == "data-figure"}
@@ -178,6 +184,16 @@ def test_pages_have_one_heading_and_mark_where_the_reader_is(site: Site) -> None
         assert page.tags.count("h1") == 1
         assert {"header", "nav", "main", "footer"} <= set(page.tags)
         current = [tag for tag, attribute, value in page.attributes if (attribute, value) == ("aria-current", "page")]
-        assert current == ["a"]
+        assert current == ([] if name == "case" else ["a"])
         identities = [value for _, attribute, value in page.attributes if attribute == "id"]
         assert len(identities) == len(set(identities))
+
+
+def test_a_page_opens_with_the_choice_of_most_cases_with_a_speedup(site: Site) -> None:
+    html = (site.index.parent / "performance.html").read_text(encoding="utf-8")
+    assert re.findall(r'<option value="([^"]*)" selected>', html) == ["gemm", "H200"]
+
+
+def test_the_page_of_a_case_is_not_in_the_navigation(site: Site) -> None:
+    assert "case.html" not in document(site, "index").references
+    assert 'id="case-command"' in (site.index.parent / "case.html").read_text(encoding="utf-8")
