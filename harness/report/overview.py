@@ -102,7 +102,7 @@ def environment_columns(records: pd.DataFrame) -> list[str]:
 _FACTS: tuple[tuple[str, str], ...] = (
     ("Suites", "suite"),
     ("Operations", "op"),
-    ("Devices", "device"),
+    ("Devices", "device_label"),
     ("Backends", "backend"),
     ("Runs", "run_id"),
 )

@@ -170,11 +170,12 @@ def _environment() -> jinja2.Environment:
 
 def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ...]:
     """What the reader chooses for the whole page: the columns that its figures are split by, in order of appearance. What
-    most cases with a speed-up have is chosen at first, or else what most cases have."""
+    most cases have is chosen at first: of those on a GPU with a speed-up, on a GPU, or any."""
     good = frame[recommendable(frame)]
-    fast = good[good["speedup"].notna()]
     split = {name for panel in panels if not panel.absent for name in panel.split}
-    most = (good if fast.empty else fast).value_counts([name for name, _ in _PAGE_CHOICES])
+    on_gpu = good[good["backend"] == "cuda"]
+    wanted = next((rows for rows in (on_gpu[on_gpu["speedup"].notna()], on_gpu) if len(rows)), good)
+    most = wanted.value_counts([name for name, _ in _PAGE_CHOICES])
     defaults = dict(zip(most.index.names, most.index[0], strict=True)) if len(most) else {}
     return tuple(
         Choice(name, label, tuple(good[name].unique()), str(defaults[name]))
