@@ -15,6 +15,10 @@ def report(
     results: Annotated[list[Path], typer.Argument(help="Result files or folders.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the site.")] = Path("dashboards"),
     title: Annotated[str, typer.Option(help="Title of the pages.")] = "Quantization results",
+    single_file: Annotated[
+        bool,
+        typer.Option("--single-file", help="One HTML file instead: DIR/report.html, or DIR where it ends in .html."),
+    ] = False,
     serve: Annotated[
         bool, typer.Option("--serve", help="Preview it on this machine, built anew when results change.")
     ] = False,
@@ -27,23 +31,29 @@ def report(
     - `harness report results -o dashboards`
 
     - `harness report results --serve`
+
+    - `harness report results --single-file -o gemm.html`
     """
     from harness.report.page import build_site
     from harness.report.serve import Preview, rebuild_on_change
+    from harness.report.single import build_single_file
     from harness.store import read_results, read_samples
 
     def say(message: str) -> None:
         errors.print(message, markup=False, soft_wrap=True)
 
+    single = out if out.suffix == ".html" else out / "report.html"
+
     def build() -> None:
-        site = build_site(read_results(results), out, samples=read_samples(results), title=title)
+        make, target = (build_single_file, single) if single_file else (build_site, out)
+        site = make(read_results(results), target, samples=read_samples(results), title=title)
         say(f"{site.records} records: open {site.index}")
 
     build()
     if not serve:
         return
-    with Preview(out, port) as preview:
-        say(f"{preview.address} (Ctrl-C ends)")
+    with Preview(single.parent if single_file else out, port) as preview:
+        say(f"{preview.address}{single.name if single_file else ''} (Ctrl-C ends)")
         try:
             rebuild_on_change(results, build, say, threading.Event())
         except KeyboardInterrupt:

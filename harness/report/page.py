@@ -21,7 +21,7 @@ from harness.report.script import assignment
 from harness.report.table import FILTERS, table
 from harness.report.tidy import recommendable, tidy
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "plotly.min.js"
 
 
@@ -50,7 +50,7 @@ PAGES: tuple[PageSpec, ...] = (
     PageSpec("records", "Records", "Every record: search, filter, sort, download.", "records.html.j2"),
     PageSpec("case", "Case", "One case: its figures, its timing samples, how to run it again.", "case.html.j2", False),
 )
-_PARTS = ("report.css", "text.js", "plots.js", "columns.js", "table.js", "panel.js")
+_PARTS = ("report.css", "address.js", "text.js", "plots.js", "columns.js", "table.js", "panel.js")
 """Style sheet and scripts."""
 
 
@@ -102,16 +102,20 @@ def build_site(
         StoreError: ``out`` is a file or a folder of something else, cannot be written, or a column has a wrong type.
     """
     check_target(out)
+    install(out, site_files(records, samples=samples, title=title))
+    pages = tuple(out / f"{page.name}.html" for page in PAGES)
+    return Site(index=pages[0], pages=pages, records=len(records))
+
+
+def site_files(records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str) -> dict[str, str]:
+    """The files of the site, path within it → text."""
     frame = tidy(records)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
     scripts = _scripts(frame, panels, samples)
     assets = f"assets-{_digest(scripts)}"
     files = {f"{assets}/{name}": text for name, text in scripts.items()}
     files[PLOTLY] = get_plotlyjs()
-    files |= {f"{page.name}.html": _page(page, frame, panels[page.name], assets, title) for page in PAGES}
-    install(out, files)
-    pages = tuple(out / f"{page.name}.html" for page in PAGES)
-    return Site(index=pages[0], pages=pages, records=len(records))
+    return files | {f"{page.name}.html": _page(page, frame, panels[page.name], assets, title) for page in PAGES}
 
 
 def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
@@ -128,7 +132,7 @@ def _scripts(
     frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]], samples: pd.DataFrame | None
 ) -> dict[str, str]:
     """Scripts, style sheet and data, which must fit each other."""
-    scripts = {name: (_TEMPLATES / name).read_text(encoding="utf-8") for name in _PARTS}
+    scripts = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in _PARTS}
     for page, figures in panels.items():
         if figures:
             scripts[f"{page}.js"] = assignment("harnessFigures", {figure.name: _figure(figure) for figure in figures})
@@ -157,9 +161,9 @@ def _digest(files: Mapping[str, str]) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -185,7 +189,7 @@ def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ..
 
 
 def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:
-    template = _environment().get_template(page.template)
+    template = environment().get_template(page.template)
     return template.render(
         page=page,
         pages=PAGES,

@@ -22,7 +22,7 @@ class CasePage {
 
   start() {
     addEventListener("hashchange", () => this.read());
-    this.runs.addEventListener("change", () => { location.hash = new URLSearchParams({ id: this.id, run: this.runs.value }); });
+    this.runs.addEventListener("change", () => goTo(caseAddress(this.id, this.runs.value)));
     dark.addEventListener("change", () => this.read());
     this.read();
   }
@@ -32,7 +32,7 @@ class CasePage {
   }
 
   read() {
-    const wanted = new URLSearchParams(location.hash.slice(1));
+    const wanted = new URLSearchParams(chosenInAddress());
     this.id = wanted.get("id") ?? "";
     this.rows = [];
     for (let row = 0; row < this.count; row++) if (this.at("case_id", row) === this.id) this.rows.push(row);

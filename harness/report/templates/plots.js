@@ -102,7 +102,7 @@ function render(panel) {
   panel.clickable = true;
   // A point of a single case leads to that case's page; one of several cases has no id.
   panel.plot.on("plotly_click", ({ points: [{ customdata }] }) => {
-    if (Array.isArray(customdata) && customdata[CASE_ID]) location.href = caseAddress(plain(customdata[CASE_ID]));
+    if (Array.isArray(customdata) && customdata[CASE_ID]) goTo(caseAddress(plain(customdata[CASE_ID])));
   });
 }
 
@@ -130,13 +130,13 @@ function choose(panel, chosen) {
 // The address carries what is chosen (#op=gemm&device_label=…), so that it can be linked to; the links between pages take it along.
 function rememberChoices(selects) {
   const chosen = new URLSearchParams(selects.filter(({ value }) => value).map((select) => [select.dataset.choice ?? select.dataset.own, select.value]));
-  history.replaceState(null, "", `#${chosen}`);
+  remember(chosen.toString());
   const shared = new URLSearchParams([...chosen].filter(([name]) => selects.some(({ dataset }) => dataset.choice === name)));
-  for (const link of document.querySelectorAll("header nav a, .links a")) link.hash = shared;
+  for (const link of document.querySelectorAll("header nav a, .links a")) link.setAttribute("href", `${link.getAttribute("href").split("#")[0]}#${shared}`);
 }
 
 function recallChoices(selects) {
-  const wanted = new URLSearchParams(location.hash.slice(1));
+  const wanted = new URLSearchParams(chosenInAddress());
   for (const select of selects) {
     const value = wanted.get(select.dataset.choice);
     if ([...select.options].some((option) => option.value === value)) select.value = value;
@@ -156,10 +156,10 @@ function startFigures(figures) {
     render(panel);
   };
   const owns = panels.map(({ own }) => own).filter(Boolean);
-  const remember = () => rememberChoices([...selects, ...owns]);
-  const updateAll = () => { panels.forEach(update); remember(); };
+  const note = () => rememberChoices([...selects, ...owns]);
+  const updateAll = () => { panels.forEach(update); note(); };
   recallChoices(selects);
-  const wantedShape = new URLSearchParams(location.hash.slice(1)).get("shape_label");
+  const wantedShape = new URLSearchParams(chosenInAddress()).get("shape_label");
   // Figures are drawn as they come near the viewport: a long page opens as fast as a short one.
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries.filter(({ isIntersecting }) => isIntersecting)) {
@@ -172,11 +172,11 @@ function startFigures(figures) {
         update(panel);
       }
     }
-    remember();
+    note();
   }, { rootMargin: "600px" });
   for (const panel of panels) {
     seen.observe(panel.plot);
-    panel.own?.addEventListener("change", () => { update(panel); remember(); });
+    panel.own?.addEventListener("change", () => { update(panel); note(); });
   }
   for (const select of selects) select.addEventListener("change", updateAll);
   addEventListener("hashchange", () => { recallChoices(selects); updateAll(); });

@@ -77,7 +77,7 @@ class Table {
 
   // The address carries the filters (#status=skipped&q=int8), so that a selection can be linked to.
   readAddress() {
-    const wanted = new URLSearchParams(location.hash.slice(1));
+    const wanted = new URLSearchParams(chosenInAddress());
     this.search.value = wanted.get("q") ?? "";
     for (const select of this.selects) {
       select.value = wanted.get(select.dataset.filter) ?? "";
@@ -88,8 +88,7 @@ class Table {
   writeAddress() {
     const chosen = this.selects.filter((select) => select.value).map((select) => [select.dataset.filter, select.value]);
     if (this.search.value) chosen.push(["q", this.search.value]);
-    const hash = new URLSearchParams(chosen).toString();
-    if (hash !== location.hash.slice(1)) history.replaceState(null, "", `#${hash}`);
+    remember(new URLSearchParams(chosen).toString());
   }
 
   // One lower-case line a row of everything that a reader may type, made at the first search.

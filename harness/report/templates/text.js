@@ -1,4 +1,4 @@
-// Values as text. Classic scripts in this order share their names: text.js, plots.js, columns.js, table.js, panel.js.
+// Values as text. Classic scripts in this order share their names: address.js, text.js, plots.js, columns.js, table.js, panel.js.
 "use strict";
 
 const MISSING = "–";
@@ -32,5 +32,3 @@ function display(value, kind) {
     default: return significant(value, 4);
   }
 }
-
-const caseAddress = (id, run = "") => `case.html#${new URLSearchParams(run ? { id, run } : { id })}`;
