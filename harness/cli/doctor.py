@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,20 +16,11 @@ import typer
 from rich.markup import escape
 
 from harness.cli.console import output, table
+from harness.cli.finding import Finding
 from harness.cli.format import size
 from harness.errors import CompileError
 
 _PACKAGE = "quantization-harness"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line. ``remedy`` is empty where all is well."""
-
-    area: str
-    what: str
-    found: str
-    remedy: str = ""
 
 
 def doctor(

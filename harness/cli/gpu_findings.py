@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.backends.cuda.gpu_facts import GpuFacts, GpuProcess, facts, other_processes
 from harness.backends.cuda.nvml import absence, gpu, state
-from harness.cli.doctor import Finding
+from harness.cli.finding import Finding
 from harness.cli.format import size
 from harness.device import Device
 from harness.timing import MachineState
