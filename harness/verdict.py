@@ -36,11 +36,13 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class CasePair:
-    """One case on two sides: ``a`` and ``b`` are medians of rounds, seconds, one-dimensional."""
+    """One case on two sides: ``a`` and ``b`` are medians of rounds, seconds, one-dimensional. ``looks``: at how many places
+    the border between the sides was looked for (1: it was given); p is multiplied by that (Bonferroni)."""
 
     case_id: str
     a: NDArray[np.float64]
     b: NDArray[np.float64]
+    looks: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,16 @@ class CaseVerdict:
     floor: float
     reason: str | None = None
 
+    @property
+    def band(self) -> float:
+        """Differences up to this are none."""
+        return max(MIN_EFFECT, self.floor)
 
-def compare_cases(pairs: Sequence[CasePair], floors: Mapping[str, float]) -> tuple[CaseVerdict, ...]:
-    """Compare all cases of a set, one verdict a pair, in order.
+
+def compare_cases(
+    pairs: Sequence[CasePair], floors: Mapping[str, float], *, fewest: int = MIN_ROUNDS
+) -> tuple[CaseVerdict, ...]:
+    """Compare all cases of a set, one verdict a pair, in order. Sides of less than ``fewest`` rounds are unsure.
 
     ``floors``: case_id → the case's noise floor as found by A/A (0.03 is 3 %); cases that are not there have floor 0.
     The band of a case is ±max(2 %, floor). ``slower`` and ``faster``: the test rejects at a false discovery rate of 5 %
@@ -74,7 +83,7 @@ def compare_cases(pairs: Sequence[CasePair], floors: Mapping[str, float]) -> tup
     """
     from scipy.stats import false_discovery_control
 
-    reasons = [_problem(pair) for pair in pairs]
+    reasons = [_problem(pair, fewest) for pair in pairs]
     figures = _figures([pair for pair, reason in zip(pairs, reasons, strict=True) if reason is None])
     q = false_discovery_control(figures[0]) if figures.size else figures[0]
     found = iter(zip(*figures.tolist(), q.tolist(), strict=True))
@@ -88,11 +97,11 @@ def compare_cases(pairs: Sequence[CasePair], floors: Mapping[str, float]) -> tup
     return tuple(verdicts)
 
 
-def _problem(pair: CasePair) -> str | None:
+def _problem(pair: CasePair, fewest: int) -> str | None:
     """Why the rounds allow no comparison, or None."""
-    fewest = min(len(pair.a), len(pair.b))
-    if fewest < MIN_ROUNDS:
-        return f"needs {MIN_ROUNDS} rounds a side (got {fewest})"
+    got = min(len(pair.a), len(pair.b))
+    if got < fewest:
+        return f"needs {fewest} rounds a side (got {got})"
     rounds = np.concatenate([pair.a, pair.b])
     return None if bool(np.all(np.isfinite(rounds) & (rounds > 0))) else "holds rounds that took no time"
 
@@ -114,7 +123,8 @@ def _figures(pairs: Sequence[CasePair]) -> NDArray[np.float64]:
     figures = np.empty((4, len(pairs)))
     for chosen in _alike(pairs):
         a, b = (np.stack(side) for side in ([pairs[i].a for i in chosen], [pairs[i].b for i in chosen]))
-        figures[:, chosen] = _rank_test(a, b), *_ratio(a, b)
+        looks = np.array([pairs[i].looks for i in chosen])
+        figures[:, chosen] = np.minimum(_rank_test(a, b) * looks, 1.0), *_ratio(a, b)
     return figures
 
 

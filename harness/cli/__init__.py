@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from harness import __version__
-from harness.cli import data, doctor, listing, plan, profile, report, run, schema, selfcheck, verify
+from harness.cli import compare, data, doctor, listing, plan, profile, report, run, schema, selfcheck, verify
 from harness.cli.console import errors
 from harness.errors import HarnessError, SuiteError
 
@@ -33,6 +33,7 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("list")(listing.list_)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)

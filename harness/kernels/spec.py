@@ -48,6 +48,8 @@ class KernelSpec:
     and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles. ``arithmetic`` names
     the unit's rate that bounds its operations (``f16``, ``int8``, ``dp4a`` … of ``harness.backends.cuda.datasheet``).
     ``requires`` names a package that is not among this one's own (a peer's): without it the kernel's cases are skipped.
+    ``reorders_sums``: atomics order its sums, so that figures of its error differ from run to run; what it computes is held
+    to its bound alone. All other kernels give the same figures every time.
     """
 
     name: str
@@ -64,6 +66,7 @@ class KernelSpec:
     cuda: CudaSource | None = None
     arithmetic: str | None = None
     requires: str = ""
+    reorders_sums: bool = False
 
     def problem(self, request: Request, device: Device) -> str | None:
         """Why ``device`` cannot serve ``request`` with this kernel, or None."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from harness.columns import Row
 from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import StoreError
@@ -62,6 +64,23 @@ def store_floors(path: Path, result: SelfcheckResult) -> None:
 def read_floors(path: Path) -> dict[str, float]:
     """case_id → noise floor (0.03 is 3 %); empty where there is no such file. Raises StoreError for another file."""
     return {row["case_id"]: row["floor"] for row in _rows(path)}
+
+
+def machine_floors(given: Path | None, out: Path, records: Iterable[Row]) -> dict[str, float]:
+    """case_id → noise floor of the cases of ``records``, found on the machine that each is from. ``given``: a file of
+    floors, or a folder of such files; those below the folder of results ``out``, if there are any, where it is None.
+    Raises StoreError where what is given does not exist or is another file."""
+    if given is not None and not given.exists():
+        raise StoreError(f"{given}: must be a file or folder of noise floors (got nothing there); check --floors")
+    path = given or out / "selfcheck"
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    known = {(row["case_id"], row["gpu"], row["cpu"]): row["floor"] for file in files for row in _rows(file)}
+    found: dict[str, float] = {}
+    for record in records:
+        floor = known.get((record["case_id"], record["gpu"], record["cpu"]))
+        if floor is not None:
+            found[record["case_id"]] = floor
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

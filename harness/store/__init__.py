@@ -7,7 +7,8 @@ so that it survives the death of this process; a torn last line is ignored. ``<r
 
 from harness.store.files import RunHeader, new_run_id
 from harness.store.find import StoredRun, find_run
-from harness.store.read import read_results, read_samples, rows_to_frame, to_frame
+from harness.store.read import read_results, rows_to_frame, to_frame
+from harness.store.samples import read_samples
 from harness.store.writer import RunWriter
 
 __all__ = [

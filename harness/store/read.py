@@ -20,10 +20,20 @@ def read_results(paths: Iterable[Path]) -> pd.DataFrame:
     No case of a run appears twice. Columns are COLUMNS, then any that newer files have. Raises StoreError for a path
     that does not exist, a damaged file, or where there are no results at all.
     """
-    tables: list[pa.Table] = []
+    merged = pa.concat_tables([table for _, table in result_tables(paths)], promote_options="permissive")
+    missing = [name for name in COLUMNS if name not in merged.column_names]
+    for name in missing:
+        merged = merged.append_column(name, pa.nulls(len(merged), COLUMNS[name].type))
+    order = [*COLUMNS, *(name for name in merged.column_names if name not in COLUMNS)]
+    return to_frame(merged.select(order))
+
+
+def result_tables(paths: Iterable[Path]) -> list[tuple[Path, pa.Table]]:
+    """Each file of results below ``paths`` (at least one) with its records; raises as ``read_results`` does."""
+    tables: list[tuple[Path, pa.Table]] = []
     seen: set[tuple[str, str]] = set()
     paths = list(paths)
-    for path in _result_files(paths):
+    for path in result_files(paths):
         if path.name.endswith(JOURNAL_SUFFIX):
             rows = [entry["row"] for entry in read_journal(path)[0]] if journal_header(path) else []
             table = pa.Table.from_pylist(rows, ARROW_SCHEMA)
@@ -36,29 +46,10 @@ def read_results(paths: Iterable[Path]) -> pd.DataFrame:
         keys = list(zip(table["run_id"].to_pylist(), table["case_id"].to_pylist(), strict=True))
         keep = [key not in seen for key in keys]
         seen.update(keys)
-        tables.append(table.filter(pa.array(keep, pa.bool_())))
+        tables.append((path, table.filter(pa.array(keep, pa.bool_()))))
     if not tables:
         raise StoreError(f"{', '.join(map(str, paths))}: no results there; run a suite first, or name another folder")
-    merged = pa.concat_tables(tables, promote_options="permissive")
-    missing = [name for name in COLUMNS if name not in merged.column_names]
-    for name in missing:
-        merged = merged.append_column(name, pa.nulls(len(merged), COLUMNS[name].type))
-    order = [*COLUMNS, *(name for name in merged.column_names if name not in COLUMNS)]
-    return to_frame(merged.select(order))
-
-
-def read_samples(paths: Iterable[Path]) -> pd.DataFrame:
-    """Timing samples of the finished runs below ``paths`` (as for ``read_results``): run_id, case_id, round, sample, time_s
-    (seconds), one row a sample, each run once; no rows where there are none."""
-    tables: dict[str, pa.Table] = {}
-    for path in _result_files(paths):
-        beside = path.with_name(path.stem + SAMPLES_SUFFIX)
-        if path.suffix == ".parquet" and beside.is_file():
-            tables.setdefault(path.stem, read_table(beside))
-    if not tables:
-        return pd.DataFrame(columns=["run_id", "case_id", "round", "sample", "time_s"])
-    found: pd.DataFrame = pa.concat_tables(tables.values(), promote_options="permissive").to_pandas()
-    return found
+    return tables
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -73,8 +64,8 @@ def rows_to_frame(rows: list[Row]) -> pd.DataFrame:
     return to_frame(pa.Table.from_pylist(rows, ARROW_SCHEMA))
 
 
-def _result_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Journals last: what is in parquet already is taken from there."""
+def result_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files of results at and below ``paths``, samples left out. Journals last: what is in parquet already is taken from there."""
     journals: list[Path] = []
     for path in paths:
         if path.is_dir():

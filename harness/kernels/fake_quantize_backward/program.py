@@ -81,6 +81,7 @@ def backward_specs(op: str, rule: int, classes: tuple[str, str], learned: Suppor
             f"gradients by values, scales and zero points in one read; {doc}",
             supports=supports,
             cuda=CudaSource(SOURCE, _specialise(rule, number), max_registers=80, max_stack_bytes=24),
+            reorders_sums=number == ATOMIC,
         )
         for name, number, kind, doc in zip(("two_level", "atomic"), (0, ATOMIC), classes, docs, strict=True)
     )

@@ -1,0 +1,96 @@
+"""``harness compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from harness.cli.console import output, table
+from harness.cli.format import seconds
+from harness.options import DEFAULT_OUT
+
+if TYPE_CHECKING:
+    from harness.compare.result import Comparison
+
+_SHOWN = 50
+_STYLES = {"slower": "red", "faster": "green", "unsure": "yellow"}
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="What was: a run's id, a file or a folder of results.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is held against it.")],
+    out: Annotated[Path, typer.Option(help="Folder of results, where runs are looked for.")] = DEFAULT_OUT,
+    floors: Annotated[
+        Path | None, typer.Option(help="Noise floors: a file or folder; OUT/selfcheck when left out.")
+    ] = None,
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Compare records of different machines too.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Show cases that did not change too.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+) -> None:
+    """Compare two sets of runs, case by case: `slower`, `faster`, `same` or `unsure`, and what became less accurate.
+
+    Exit code 0 whatever is found, 1 where nothing could be compared; `harness check` turns findings into exit codes.
+
+    **Examples**
+
+    - `harness compare 20260131T020000Z-1f3a 20260201T020000Z-77c0`
+
+    - `harness compare results/reference/gemm results/gemm --markdown`
+    """
+    from harness.compare import compare_sides, find_side, read_side
+    from harness.compare.export import jsonable, to_json, to_markdown
+    from harness.errors import HarnessError
+    from harness.selfcheck.floors import machine_floors
+
+    if markdown and as_json:
+        raise HarnessError("--markdown, --json: choose one (got both); run the command twice for both")
+    before, after = (read_side(find_side(text, out), text) for text in (a, b))
+    rows = [after.newest(case_id) for case_id in after.records]
+    known = machine_floors(floors, out, rows)
+    found = compare_sides(before, after, known, across_machines=across_machines)
+    if as_json:
+        print(json.dumps(jsonable(to_json(found)), indent=2))
+    elif markdown:
+        print(to_markdown(found))
+    else:
+        _show(found, everything=all_)
+
+
+def _show(found: Comparison, *, everything: bool) -> None:
+    from harness.compare.export import accuracy_words, band_words, counts_line, q_words, ratio_words, remarkable
+
+    cases = list(found.cases) if everything else remarkable(found)
+    shown = cases if everything else cases[:_SHOWN]
+    if shown:
+        columns = ("case", "speed", "A", "B", "B / A (95 %)", "q", "band", "accuracy")
+        made = table(f"{found.a} → {found.b}", *columns, right=("A", "B", "q", "band"))
+        for case in shown:
+            verdict = str(case.speed.verdict) if case.speed else "–"
+            made.add_row(
+                escape(case.case),
+                f"[{_STYLES.get(verdict, 'none')}]{verdict}[/]",
+                seconds(case.time_a_s),
+                seconds(case.time_b_s),
+                escape(ratio_words(case)),
+                q_words(case),
+                band_words(case),
+                escape(accuracy_words(case)),
+            )
+        output.print(made)
+    if len(shown) < len(cases):
+        output.print(f"… and {len(cases) - len(shown)} more; --all shows them")
+    for title, names in (("added", found.added), ("removed", found.removed)):
+        for name in names if everything else names[:_SHOWN]:
+            output.print(f"{title}: {name.case} ({name.status})", markup=False, soft_wrap=True)
+        if not everything and len(names) > _SHOWN:
+            output.print(f"{title}: {len(names) - _SHOWN} more; --all shows them")
+    output.print(counts_line(found), markup=False, soft_wrap=True)
+    for note in found.notes:
+        output.print(f"note: {note}", markup=False, soft_wrap=True)
