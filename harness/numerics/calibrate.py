@@ -4,6 +4,7 @@ Symmetric schemes find an amplitude A (scale = A / largest code value); asymmetr
 (scale = (max - min) / (qmax - qmin), zero point = rint(qmin - min / scale), rounded once). Unsigned symmetric formats
 cover [0, max]: there the amplitude is of max(x, 0).
 
+- ``minmax``: the observed range; ``ema_minmax:C,BATCHES``: the moving average of those of batches, see ``moving_average``.
 - ``percentile:P``: the order statistic of rank ceil(P/100·n); both tails when asymmetric.
 - ``mse``: global minimum of the block's squared error over the scale (and, asymmetric, the zero point).
 - ``kl``: amplitude of least KL divergence (Migacz, 8-bit Inference with TensorRT, GTC 2017), see ``kl_search``;
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from harness.errors import NonFiniteError
 from harness.numerics.granularity import Tiling
 from harness.numerics.kl_search import kl_thresholds
+from harness.numerics.moving_average import MovingAverage, batch_elements, weight_of
 from harness.numerics.mse_search import Nearest, minimise_mse, minimise_mse_affine
 from harness.numerics.scales import Scales, affine_scales, symmetric_scales
 from harness.numerics.scheme import OperandScheme
@@ -79,7 +81,19 @@ def _amplitudes(x: Float32, scheme: OperandScheme, tiling: Tiling) -> Float32:
     if calibrator.kind == "kl":
         levels = 1 << scheme.element.bits - (1 if scheme.element.signed else 0)
         return _kl_amplitudes(x, scheme, tiling, levels)
+    if calibrator.kind == "ema_minmax":
+        low, high = _moving_ranges(x, scheme, tiling)
+        return np.maximum(np.maximum(high, -low), np.float32(0))
     return _map(tiling, x, lambda rows: (np.maximum(rows.max(axis=1), -rows.min(axis=1)),))[0]
+
+
+def _moving_ranges(x: Float32, scheme: OperandScheme, tiling: Tiling) -> tuple[Float32, Float32]:
+    calibrator = scheme.calibrator
+    assert calibrator.argument is not None
+    assert calibrator.batches is not None
+    average = MovingAverage(weight_of(calibrator.argument), batch_elements(tiling, calibrator.batches))
+    low, high = _map(tiling, x, average.ranges, 2)
+    return low, high
 
 
 def _kl_amplitudes(x: Float32, scheme: OperandScheme, tiling: Tiling, levels: int) -> Float32:
@@ -144,6 +158,8 @@ def _ranges(x: Float32, scheme: OperandScheme, tiling: Tiling) -> tuple[Float32,
         assert calibrator.argument is not None
         high_rank, low_rank = calibrator.argument, 100 - calibrator.argument
         low, high = _map(tiling, x, lambda rows: (order_statistic(rows, low_rank), order_statistic(rows, high_rank)), 2)
+    elif calibrator.kind == "ema_minmax":
+        low, high = _moving_ranges(x, scheme, tiling)
     else:
         low, high = _map(tiling, x, lambda rows: (rows.min(axis=1), rows.max(axis=1)), 2)
     low, high = np.minimum(low, 0), np.maximum(high, 0)

@@ -21,7 +21,8 @@ RANGES = {"static": "calibrated before timing", "dynamic": "range finding and qu
 
 @dataclass(frozen=True)
 class CalibrationKind:
-    """One row of the calibration table. ``argument``: none, required or optional."""
+    """One row of the calibration table. ``argument``: none, required, optional, or batched (optional, and after a comma a
+    number of batches, optional too)."""
 
     name: str
     argument: str
@@ -32,6 +33,11 @@ CALIBRATIONS: dict[str, CalibrationKind] = {
     row.name: row
     for row in (
         CalibrationKind("minmax", "none", "the observed range"),
+        CalibrationKind(
+            "ema_minmax",
+            "batched",
+            "ema_minmax:C,BATCHES, the moving average of the ranges of a block's batches, C the weight of the next",
+        ),
         CalibrationKind("percentile", "required", "percentile:P, the order statistic at P percent"),
         CalibrationKind("mse", "none", "the scale (and zero point) of least squared error"),
         CalibrationKind("kl", "optional", "kl or kl:BINS, the amplitude of least KL divergence of histograms"),
@@ -43,12 +49,21 @@ CALIBRATIONS: dict[str, CalibrationKind] = {
 _NUMBER = re.compile(r"(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][-+]?\d{1,3})?")
 
 
+_BATCHES = re.compile(r"[1-9]\d{0,4}")
+_MOST_BATCHES = 65536
+_DEFAULTS = {"kl": Fraction(2048), "ema_minmax": Fraction(1, 100)}
+_DEFAULT_BATCHES = 64
+"""Not PyTorch's, where a batch is what an observer is called with: a power of two, so that batches end where vectors do."""
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """A parsed calibration. ``argument`` is the percentile, the number of bins or the amplitude, exactly as written."""
+    """A parsed calibration. ``argument`` is the percentile, the number of bins, the amplitude or the weight of a moving
+    average, exactly as written; ``batches`` how many ranges that average is of, at most."""
 
     kind: str
     argument: Fraction | None = None
+    batches: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Calibration:
@@ -59,24 +74,34 @@ class Calibration:
             raise SchemeError(
                 f"calibration: must be a known calibration (got {text!r}); {did_you_mean(kind, CALIBRATIONS)}"
             )
+        batches = _DEFAULT_BATCHES if row.argument == "batched" else None
         if not colon and row.argument != "required":
-            return cls(kind, Fraction(2048) if kind == "kl" else None)
+            return cls(kind, _DEFAULTS.get(kind), batches)
+        if row.argument == "batched" and "," in argument:
+            argument, _, count = argument.partition(",")
+            if not _BATCHES.fullmatch(count) or int(count) > _MOST_BATCHES:
+                rule = f"BATCHES is a whole number from 1 to {_MOST_BATCHES}"
+                raise SchemeError(f"calibration: {rule} (got {text!r}); {_example(kind)}")
+            batches = int(count)
         if row.argument == "none" or not _NUMBER.fullmatch(argument):
             raise SchemeError(f"calibration: {row.doc} (got {text!r}); {_example(kind)}")
         value = Fraction(argument)
         if not _ARGUMENT_RULES[kind][0](value):
             raise SchemeError(f"calibration: {_ARGUMENT_RULES[kind][1]} (got {text!r}); {_example(kind)}")
-        return cls(kind, value)
+        return cls(kind, value, batches)
 
     def __str__(self) -> str:
-        if self.argument is None or (self.kind == "kl" and self.argument == 2048):
+        given = self.batches not in (None, _DEFAULT_BATCHES)
+        if self.argument is None or (self.argument == _DEFAULTS.get(self.kind) and not given):
             return self.kind
         whole = self.argument.denominator == 1
-        return f"{self.kind}:{self.argument.numerator if whole else float(self.argument)!r}"
+        number = f"{self.kind}:{self.argument.numerator if whole else float(self.argument)!r}"
+        return f"{number},{self.batches}" if given else number
 
 
 _ARGUMENT_RULES: dict[str, tuple[Callable[[Fraction], bool], str]] = {
     "percentile": (lambda v: 50 < v <= 100, "P lies above 50 and at most at 100"),
+    "ema_minmax": (lambda v: Fraction(1, 10**6) <= v <= 1, "C is a number from 1e-6 to 1"),
     "kl": (lambda v: v.denominator == 1 and 2 <= v <= 65536, "BINS is a whole number from 2 to 65536"),
     "fixed": (lambda v: Fraction(2) ** -126 <= v < 3 * 10**38, "A is a positive number from 1.2e-38 to below 3e38"),
 }
@@ -84,6 +109,7 @@ _ARGUMENT_RULES: dict[str, tuple[Callable[[Fraction], bool], str]] = {
 
 def _example(kind: str) -> str:
     return {
+        "ema_minmax": f"write ema_minmax or ema_minmax:0.01,{_DEFAULT_BATCHES}",
         "percentile": "write percentile:99.9",
         "kl": "write kl or kl:2048",
         "fixed": "write fixed:3.5",

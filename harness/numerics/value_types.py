@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from harness.errors import SchemeError, did_you_mean
 
 Float32 = NDArray[np.float32]
+finfo: Callable[[Any], Any] = ml_dtypes.finfo
+"""As NumPy's, which does not know bfloat16."""
 
 
 @dataclass(frozen=True)

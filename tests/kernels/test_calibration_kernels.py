@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from example_suites import CUDA
 
+from harness.kernels.calibration.ema_program import ema_program, share_batches, specialise_ema_minmax, takes_ema_minmax
+from harness.kernels.calibration.mse_program import mse_program, specialise_mse, takes_mse
 from harness.kernels.calibration.oracle import FAMILY
 from harness.kernels.calibration.program import (
     calibration_program,
-    mse_program,
     percentile_program,
     percentile_ratio,
     specialise_kl,
     specialise_minmax,
-    specialise_mse,
     specialise_percentile,
     takes_kl,
     takes_minmax,
-    takes_mse,
     takes_percentile,
 )
 from harness.kernels.common.tensor_problem import TensorProblem
@@ -87,6 +86,53 @@ def test_percentiles_are_exact_ratios(text, ratio):
     assert percentile_ratio(OperandScheme(calibration=f"percentile:{text}")) == ratio
 
 
+BATCHES = {
+    # granularity, shape, channel axis, calibration → width, team, batches of a block, vectors (rows) and threads of a batch
+    ("per_tensor", (64, 4096), 0, "ema_minmax"): (4, 256, 64, 1024, 32),
+    ("per_tensor", (64, 4097), 0, "ema_minmax"): (0, 256, 64, 4097, 32),
+    ("per_tensor", (10, 1), 0, "ema_minmax:0.1,4"): (0, 2, 4, 3, 2),
+    ("per_tensor", (9, 1), 0, "ema_minmax:0.1,6"): (0, 1, 5, 2, 1),
+    ("per_channel", (64, 4096), 0, "ema_minmax:0.1,1000"): (0, 256, 820, 5, 4),
+    ("per_channel", (64, 4096), 0, "ema_minmax:0.1,128"): (4, 256, 128, 8, 4),
+    ("per_group:128", (64, 4096), 0, "ema_minmax:0.1,4"): (4, 4, 4, 8, 4),
+    ("per_group:128", (64, 4096), 0, "ema_minmax"): (0, 1, 64, 2, 1),
+    ("per_channel", (3000, 24), 1, "ema_minmax:0.1,7"): (4, 8, 7, 429, 1),
+}
+
+
+@pytest.mark.parametrize(("key", "expected"), BATCHES.items(), ids=map(str, BATCHES))
+def test_batches_are_dealt_whole(key, expected):
+    granularity, shape, axis, calibration = key
+    request = _request(shape, channel_axis=axis, granularity=granularity, calibration=calibration)
+    found = ema_program(*_layout(request))
+    walk = found.program
+    assert (walk.program.width, walk.team, found.batches, found.batch, found.group) == expected
+    elements = found.batch * (1 if walk.is_column else max(1, walk.program.width))
+    assert (found.batches - 1) * elements < walk.block_elements <= found.batches * elements
+
+
+@pytest.mark.parametrize("batches", [1, 3, 64, 100, 1000])
+@pytest.mark.parametrize("granularity", ["per_tensor", "per_channel"])
+def test_no_group_of_threads_has_a_second_unit_for_want_of_a_few(granularity, batches):
+    shape = (64, 1 << 16)
+    request = _request(shape, granularity=granularity, calibration=f"ema_minmax:0.1,{batches}")
+    plan = ema_program(*_layout(request))
+    blocks = 1 if granularity == "per_tensor" else 64
+    shares = share_batches(plan, blocks, 64 << 16, 1 << 18)
+    groups = shares.parts * (256 // plan.group)
+    assert shares.grid == blocks * shares.parts
+    assert shares.splits == 1 or plan.batches * shares.splits <= groups
+    assert shares.grid * 256 <= 2 << 18
+
+
+def test_columns_share_the_rows_of_their_batches():
+    request = _request((1 << 16, 24), channel_axis=1, granularity="per_channel", calibration="ema_minmax:0.1,8")
+    plan = ema_program(*_layout(request))
+    shares = share_batches(plan, 24, 24 << 16, 1 << 18)
+    assert shares.grid == (1, 8 * shares.splits)
+    assert 1 < shares.splits <= 8192 // (16 * 32)
+
+
 @pytest.mark.parametrize(
     ("element", "elements", "points"),
     [
@@ -102,12 +148,24 @@ def test_the_search_has_more_scales_where_errors_are_jagged(element, elements, p
     found = mse_program(*_layout(_request((1, elements), format=element, calibration="mse")))
     assert found.points == points
     assert found.points % 16 == 0
-    assert found.rounds == 1 + points // 16 + 5
+    assert found.steps == 1 + points // 16 + 5
 
 
 def test_powers_of_two_are_all_tried():
     found = mse_program(*_layout(_request(granularity="per_group:32", scale_format="e8m0", calibration="mse")))
-    assert found.rounds == 2
+    assert found.steps == 2
+    affine = _request(granularity="per_group:32", scale_format="e8m0", calibration="mse", symmetric=False)
+    assert mse_program(*_layout(affine)).steps == 2 * (20 + 1)
+
+
+@pytest.mark.parametrize(
+    ("element", "elements", "points"),
+    [("uint8", 16, 32768), ("int8", 17, 4096), ("int4", 7, 2048), ("int2", 7, 512), ("int4", 17, 512)],
+)
+def test_zero_points_double_the_reads_and_tiny_blocks_have_more_scales(element, elements, points):
+    found = mse_program(*_layout(_request((1, elements), format=element, calibration="mse", symmetric=False)))
+    assert found.points == points
+    assert found.steps == 2 * 14 + 1 + 2 * (points // 16 + 6)
 
 
 REFUSED = {
@@ -124,6 +182,12 @@ REFUSED = {
         _request(calibration="percentile:99.999999999"),
         "takes percentiles of at most seven decimals",
     ),
+    "many batches": (
+        takes_ema_minmax,
+        _request(calibration="ema_minmax:0.1,1025"),
+        "holds the ranges of at most 1024 batches in shared memory",
+    ),
+    "the observed range": (takes_ema_minmax, _request(), "calibrates by ema_minmax, not minmax"),
     "many bins": (
         takes_kl,
         _request(calibration="kl:8192"),
@@ -131,11 +195,6 @@ REFUSED = {
     ),
     "levels of kl": (takes_kl, _request(calibration="kl", scale_format="e4m3"), "makes no scales of two levels"),
     "levels of mse": (takes_mse, _request(calibration="mse", scale_format="e4m3"), "makes no scales of two levels"),
-    "zero points": (
-        takes_mse,
-        _request(calibration="mse", symmetric=False),
-        "searches scales of symmetric schemes only: zero points would multiply its candidates",
-    ),
 }
 
 
@@ -147,15 +206,21 @@ def test_refused_with_the_reason(label):
 
 def test_taken():
     assert takes_minmax(_request(format="int3", granularity="per_block:3x5", symmetric=False), CUDA) is None
+    assert takes_ema_minmax(_request(calibration="ema_minmax:0.1,1024", scale_format="e4m3"), CUDA) is None
     assert takes_percentile(_request(calibration="percentile:99.99", scale_format="e4m3"), CUDA) is None
     assert takes_kl(_request(calibration="kl:4096", granularity="per_channel", symmetric=False), CUDA) is None
     assert takes_mse(_request(format="nf4", granularity="per_group:64", calibration="mse"), CUDA) is None
+    assert (
+        takes_mse(_request(format="int4", granularity="per_group:64", symmetric=False, calibration="mse"), CUDA) is None
+    )
 
 
 def test_compilations_differ_by_what_they_walk_and_make():
     macros = dict(specialise_minmax(_request(format="int3", granularity="per_group:32")).macros)
     assert (macros["ELEMENT"], macros["LAYOUT"], macros["TEAM"]) == ("0", "1", "4")
     assert "BITS" not in macros  # formats share their compilations
+    macros = dict(specialise_ema_minmax(_request(format="uint8", calibration="ema_minmax:0.1,7")).macros)
+    assert (macros["WIDTH"], macros["GROUP"], macros["TEAM"], macros["UNSIGNED"]) == ("0", "32", "256", "1")
     macros = dict(specialise_percentile(_request(format="uint8", calibration="percentile:99")).macros)
     assert (macros["HELD"], macros["COPIES"], macros["UNSIGNED"]) == ("0", "4", "1")
     macros = dict(specialise_kl(_request(granularity="per_channel", calibration="kl:4096")).macros)

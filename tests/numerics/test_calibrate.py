@@ -82,7 +82,7 @@ def test_a_constant_block_is_kept_to_one_rounding(value: float) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("calibration", ["minmax", "percentile:99", "mse", "fixed:1"])
+@pytest.mark.parametrize("calibration", ["minmax", "ema_minmax", "percentile:99", "mse", "fixed:1"])
 def test_calibration_refuses_what_is_not_finite(calibration: str, bad: float) -> None:
     with pytest.raises(NonFiniteError, match="the tensor must be finite"):
         _params(np.array([1.0, bad], np.float32), OperandScheme(calibration=calibration))
@@ -332,7 +332,7 @@ def _asymmetric(row: OperandScheme) -> OperandScheme:
 
 
 @pytest.mark.parametrize("extreme", EXTREMES)
-@pytest.mark.parametrize("calibration", ["minmax", "percentile:99.9", "mse", "fixed:1"])
+@pytest.mark.parametrize("calibration", ["minmax", "ema_minmax", "percentile:99.9", "mse", "fixed:1"])
 @pytest.mark.parametrize("scale_format", SCALE_FORMATS)
 def test_extremes_give_finite_scales_and_no_nan(scale_format: str, calibration: str, extreme: str) -> None:
     x = EXTREMES[extreme]

@@ -35,7 +35,7 @@ def _schemes(draw: st.DrawFn) -> OperandScheme:
         element.name,
         draw(GRANULARITIES),
         symmetric=not element.is_integer or draw(st.booleans()),
-        calibration=draw(st.sampled_from(["minmax", "percentile:90"])),
+        calibration=draw(st.sampled_from(["minmax", "percentile:90", "ema_minmax:0.3,3"])),
         scale_format=draw(st.sampled_from(sorted(SCALE_FORMATS))),
         narrow_range=element.kind == "int" and draw(st.booleans()),
     )

@@ -130,6 +130,9 @@ def test_bits_count_short_blocks_as_whole_scales_and_nothing_for_no_element() ->
         ("mse", "mse", None),
         ("kl", "kl", Fraction(2048)),
         ("kl:512", "kl", Fraction(512)),
+        ("ema_minmax", "ema_minmax", Fraction(1, 100)),
+        ("ema_minmax:0.25", "ema_minmax", Fraction(1, 4)),
+        ("ema_minmax:1,3", "ema_minmax", Fraction(1)),
         ("percentile:99.9", "percentile", Fraction(999, 10)),
         ("percentile:100", "percentile", Fraction(100)),
         ("percentile:99.99", "percentile", Fraction(9999, 100)),
@@ -145,8 +148,34 @@ def test_calibration_text(text: str, kind: str, argument: Fraction | None) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "batches", "canonical"),
+    [
+        ("ema_minmax:0.01,64", 64, "ema_minmax"),
+        ("ema_minmax:1e-2", 64, "ema_minmax"),
+        ("ema_minmax:.010,32", 32, "ema_minmax:0.01,32"),
+        ("ema_minmax:1,64", 64, "ema_minmax:1"),
+        ("ema_minmax:1,65536", 65536, "ema_minmax:1,65536"),
+        ("kl:2048", None, "kl"),
+    ],
+)
+def test_calibration_text_has_one_spelling(text: str, batches: int | None, canonical: str) -> None:
+    parsed = Calibration.parse(text)
+    assert (parsed.batches, str(parsed)) == (batches, canonical)
+
+
+@pytest.mark.parametrize(
     ("text", "remedy"),
     [
+        ("ema_minmax:", "write ema_minmax or ema_minmax:0.01,64"),
+        ("ema_minmax:0", "write ema_minmax or"),
+        ("ema_minmax:1.5", "write ema_minmax or"),
+        ("ema_minmax:1e-7", "write ema_minmax or"),
+        ("ema_minmax:0.1,", "write ema_minmax or"),
+        ("ema_minmax:0.1,0", "write ema_minmax or"),
+        ("ema_minmax:0.1,65537", "write ema_minmax or"),
+        ("ema_minmax:0.1,2,3", "write ema_minmax or"),
+        ("ema_minmax:,3", "write ema_minmax or"),
+        ("percentile:99,3", "write percentile:99.9"),
         ("minmaxx", "did you mean minmax?"),
         ("minmax:3", "write minmax"),
         ("mse:1", "write mse"),
@@ -177,7 +206,7 @@ def test_what_is_no_calibration_is_refused(text: str, remedy: str) -> None:
 
 
 def test_every_calibration_has_a_row() -> None:
-    assert set(CALIBRATIONS) == {"minmax", "percentile", "mse", "kl", "fixed"}
+    assert set(CALIBRATIONS) == {"minmax", "ema_minmax", "percentile", "mse", "kl", "fixed"}
 
 
 BIG = (2048,)
@@ -195,6 +224,7 @@ BIG = (2048,)
         (OperandScheme("int8", calibration="kl"), (2047,), "kl needs blocks of at least 2048"),
         (OperandScheme("int8", "per_group:2048", calibration="kl"), (2, 2049), "kl needs blocks of at least 2048"),
         (OperandScheme("int8", calibration="mse", range="dynamic"), BIG, "a dynamic range is minmax"),
+        (OperandScheme("int8", calibration="ema_minmax", range="dynamic"), BIG, "a dynamic range is minmax"),
         (OperandScheme("int8", calibration="kl"), BIG, None),
         (OperandScheme("int8", "per_channel", calibration="kl"), (3, 2048), None),
         (OperandScheme("uint4", symmetric=False), BIG, None),

@@ -85,24 +85,16 @@ struct BlockPlace {
     // Every step-th vector from `first` on; the short vector's elements are dealt alike.
     template <typename Taker> __device__ __forceinline__ void take(Taker &taker, const value_t *x, u64 first, u64 step) const
     {
-        u64 i = first;
-        Piece pieces[IN_FLIGHT];
-        for (; i + (IN_FLIGHT - 1) * step < vectors; i += IN_FLIGHT * step) {
-#pragma unroll
-            for (int j = 0; j < IN_FLIGHT; ++j) pieces[j].load(x, at(i + j * step));
-#pragma unroll
-            for (int j = 0; j < IN_FLIGHT; ++j) pieces[j].give(taker);
-        }
-        // The last loads are in flight together too.
-        if (i < vectors) {
-#pragma unroll
-            for (int j = 0; j < IN_FLIGHT - 1; ++j)
-                if (i + j * step < vectors) pieces[j].load(x, at(i + j * step));
-#pragma unroll
-            for (int j = 0; j < IN_FLIGHT - 1; ++j)
-                if (i + j * step < vectors) pieces[j].give(taker);
-        }
+        take_vectors(taker, x, first, vectors, step);
         take_tail(taker, x, first, step);
+    }
+
+    // The same of vectors `begin` … `end` - 1 alone, and of the short one where those reach it.
+    template <typename Taker>
+    __device__ __forceinline__ void take_run(Taker &taker, const value_t *x, u64 begin, u64 end, u64 first, u64 step) const
+    {
+        take_vectors(taker, x, begin + first, min(end, vectors), step);
+        if (end > vectors) take_tail(taker, x, first, step);
     }
 
     // The same for takers that have much to do with each vector: code for one, one in flight.
@@ -119,6 +111,27 @@ struct BlockPlace {
     }
 
 private:
+    template <typename Taker>
+    __device__ __forceinline__ void take_vectors(Taker &taker, const value_t *x, u64 i, u64 end, u64 step) const
+    {
+        Piece pieces[IN_FLIGHT];
+        for (; i + (IN_FLIGHT - 1) * step < end; i += IN_FLIGHT * step) {
+#pragma unroll
+            for (int j = 0; j < IN_FLIGHT; ++j) pieces[j].load(x, at(i + j * step));
+#pragma unroll
+            for (int j = 0; j < IN_FLIGHT; ++j) pieces[j].give(taker);
+        }
+        // The last loads are in flight together too.
+        if (i < end) {
+#pragma unroll
+            for (int j = 0; j < IN_FLIGHT - 1; ++j)
+                if (i + j * step < end) pieces[j].load(x, at(i + j * step));
+#pragma unroll
+            for (int j = 0; j < IN_FLIGHT - 1; ++j)
+                if (i + j * step < end) pieces[j].give(taker);
+        }
+    }
+
     template <typename Taker>
     __device__ __forceinline__ void take_tail(Taker &taker, const value_t *x, u64 first, u64 step) const
     {

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
-from harness.backends.cuda.session import session
+from harness.backends.cuda.session import Session, session
 from harness.device import Device
+from harness.kernels.calibration.mse_program import CANDIDATES, mse_program
 from harness.kernels.calibration.program import (
-    CANDIDATES,
     MINMAX,
     CalibrationProgram,
     calibration_program,
     kl_bins,
     kl_program,
     kl_specialisation,
-    mse_program,
     percentile_program,
     percentile_ratio,
     percentile_specialisation,
@@ -36,26 +35,34 @@ _ROWS = 16
 """Rows at least that a thread has of its columns before more threads share them."""
 _SEARCHES_A_MULTIPROCESSOR = 8
 """Thread blocks that look for a threshold at once."""
-_SEARCH = 10
-"""The numbers in ``Search`` of mse.cu."""
+_SEARCH, _SEARCH_AFFINE = 10, 78
+"""The numbers in ``Search`` of mse.cu and mse_affine.cuh."""
 _DIGIT_BITS = 11
 _DIGIT = 1 << _DIGIT_BITS
 """``DIGIT_BITS`` and ``BINS`` of percentile.cu."""
 
 
 class Calibration(CudaKernel):
-    """Values in; scales and zero points out. ``keeps_ranges``: the range of every block is wanted besides."""
+    """Values in; scales and zero points out. ``keeps_ranges``: the range of every block is wanted besides. ``sharing``:
+    thread blocks and the parts of a scale block, where the kernel has one launch and shares it out its own way."""
 
     single = False
     keeps_ranges = False
 
-    def __init__(self, problem: TensorProblem, device: Device, program: CalibrationProgram, scratch: dict[str, Output]):
+    def __init__(
+        self,
+        problem: TensorProblem,
+        device: Device,
+        program: CalibrationProgram,
+        scratch: dict[str, Output],
+        sharing: tuple[int | tuple[int, int], int] | None = None,
+    ):
         self.problem, self.program = problem, program
         scheme = problem.quantized.scheme
         self.blocks = problem.quantized.params.scale.size
         self._two_level = scheme.scales.two_level
-        self.grid, self.parts = share(problem, device, program, single=self.single)
-        self._range_grid, self._range_parts = share(problem, device, program, single=False)
+        self.grid, self.parts = sharing or share(problem, device, program, single=self.single)
+        self._range_grid, self._range_parts = sharing or share(problem, device, program, single=False)
         outputs = {"scales": Output((self.blocks,), stored_scales(problem).dtype)}
         if not scheme.symmetric:
             outputs["zeros"] = Output((self.blocks,), np.float32)
@@ -204,7 +211,7 @@ class Kl(Calibration):
 
 
 class Mse(Calibration):
-    """The scale of least squared error."""
+    """The scale, and zero point, of least squared error."""
 
     single = True
     keeps_ranges = True
@@ -212,31 +219,38 @@ class Mse(Calibration):
     def __init__(self, problem: TensorProblem, device: Device) -> None:
         quantized = problem.quantized
         plan = planned(mse_program(quantized.scheme, quantized.tiling, problem.type.name))
-        program, blocks = plan.program, quantized.params.scale.size
+        program, blocks, symmetric = plan.program, quantized.params.scale.size, quantized.scheme.symmetric
         scratch = {}
         parts = share(problem, device, program, single=True)[1]
         if parts > 1:
             scratch["rows"] = Output((blocks, parts, 2 * CANDIDATES), np.float64)
-            scratch["searches"] = Output((blocks, _SEARCH), np.float64)
+            scratch["searches"] = Output((blocks, _SEARCH if symmetric else _SEARCH_AFFINE), np.float64)
         super().__init__(problem, device, program, scratch)
-        self._find, self._search, _ = self.entries(plan.specialisation(), "find_range", "search_scale")
-        self._points, self._rounds = np.uint32(plan.points), plan.rounds
+        search = "search_scale" if symmetric else "search_affine"
+        self._find, self._search, _ = self.entries(plan.specialisation(), "find_range", search)
+        self._plan = tuple(np.uint32(each) for each in ((plan.points,) if symmetric else (plan.points, plan.halvings)))
+        self._steps = plan.steps
 
     def launch_on(self, arrays: Arrays) -> None:
         self.clear(arrays)
         self.find_ranges(arrays, self._find)
         if self.parts == 1:
-            self._pass(arrays, 0, self._rounds)
+            self._pass(arrays, 0, self._steps)
             return
-        for number in range(self._rounds):
+        for number in range(self._steps):
             self._pass(arrays, number, number + 1)
 
     def _pass(self, arrays: Arrays, first: int, last: int) -> None:
-        """The rounds from ``first`` to before ``last``."""
+        """The reads from ``first`` to before ``last``."""
         scratch = (arrays.get("rows", NULL), arrays.get("searches", NULL), self.tickets(arrays))
-        rounds = (self._points, *map(np.uint32, (first, last, self._rounds)))
-        operands = (*scratch, *self.made(arrays, keep=False), self.count, *self.shared, *rounds, *self.geometry)
+        steps = (*self._plan, *map(np.uint32, (first, last, self._steps)))
+        operands = (*scratch, *self.made(arrays, keep=False), self.count, *self.shared, *steps, *self.geometry)
         self.session.launch(self._search, self.grid, THREADS, arrays["x"], arrays["ranges"], *operands)
+
+
+def device_threads(own: Session) -> int:
+    """Threads that fill the device."""
+    return own.multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
 
 
 def share(
@@ -244,7 +258,7 @@ def share(
 ) -> tuple[int | tuple[int, int], int]:
     """Thread blocks of a walk, and the parts that a scale block is dealt to."""
     program, team = walk.program, walk.team
-    threads = session(device).multiprocessors * _WARPS_A_MULTIPROCESSOR * WARP
+    threads = device_threads(session(device))
     blocks = problem.quantized.params.scale.size
     if walk.is_column and not single:
         across, rows = -(-program.block_arguments[1] // team), program.layout.extents[1]

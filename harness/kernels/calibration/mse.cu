@@ -1,5 +1,6 @@
-// Values -> scales of least squared error, symmetric. Every candidate is tried: a read of the block sums the squared errors of
-// TOGETHER scales at once. What bounds it is arithmetic, about a dozen instructions an element and candidate.
+// Values -> scales of least squared error. ASYMMETRIC: with zero points, in mse_affine.cuh; here symmetric. Every candidate is
+// tried: a read of the block sums the squared errors of TOGETHER scales at once. What bounds it is arithmetic, about a dozen
+// instructions an element and candidate.
 //
 // Scales are parts t of the one that minmax gives, at most 1. Round 0 falls from there to 1e-6 of it; the error of what is
 // clipped alone only grows as t falls, so where that exceeds the least error known, all that is below is left out. Then
@@ -9,15 +10,17 @@
 // Macros as in minmax.cu, and all of common/element.cuh. Blocks with several parts have one round a launch.
 #include "calibration/minmax.cu"
 
+#if ASYMMETRIC
+#include "calibration/mse_affine.cuh"
+#else
+
+#include "calibration/mse_sums.cuh"
 #include "calibration/nearest_scale.cuh"
 #include "common/affine.cuh"
 
-#define CANDIDATES 16 // of a round
-#define TOGETHER 8    // of a read: what registers hold
 #define COARSE_RATIO 0.4
 #define BEST 3
 #define NARROWINGS 2
-#define WARPS (THREADS / 32)
 
 // What is known of one block.
 struct Search {
@@ -127,8 +130,6 @@ template <bool CLIPPING> struct Scorer {
     }
 };
 
-#define TEAMS (THREADS / TEAM)
-
 // What a team has in common.
 struct Common {
     Search search;
@@ -136,67 +137,6 @@ struct Common {
     float scales[CANDIDATES];
     double sums[2 * CANDIDATES]; // their errors, then what is clipped of those
 };
-
-__device__ __forceinline__ void sync_team()
-{
-#if TEAM > 32
-    __syncthreads();
-#else
-    __syncwarp();
-#endif
-}
-
-// Sums over the team, always in the same order.
-__device__ __forceinline__ void sum_over_team(const float *mine, double *sums)
-{
-#if TEAM > 32
-    __shared__ double warps[WARPS][TOGETHER];
-#endif
-#pragma unroll
-    for (int k = 0; k < TOGETHER; ++k) {
-        double sum = mine[k];
-#pragma unroll
-        for (int distance = (TEAM < 32 ? TEAM : 32) / 2; distance; distance /= 2)
-            sum += __shfl_xor_sync(0xFFFFFFFFu, sum, distance);
-#if TEAM > 32
-        if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32][k] = sum;
-#else
-        if (threadIdx.x % TEAM == 0) sums[k] = sum;
-#endif
-    }
-#if TEAM > 32
-    __syncthreads();
-    if (threadIdx.x < TOGETHER) {
-        double sum = 0.0;
-        for (u32 warp = 0; warp < WARPS; ++warp) sum += warps[warp][threadIdx.x];
-        sums[threadIdx.x] = sum;
-    }
-#endif
-    sync_team();
-}
-
-#if TEAM == THREADS
-
-// The parts' sums added up, always in the same order, by the last of them.
-__device__ __forceinline__ void sum_over_parts(const double *rows, u32 parts, double *sums)
-{
-    __shared__ double totals[WARPS][2 * CANDIDATES];
-    const u32 column = threadIdx.x % (2 * CANDIDATES), first = threadIdx.x / (2 * CANDIDATES);
-    double sum = 0.0;
-#pragma unroll 4
-    for (u32 part = first; part < parts; part += WARPS)
-        sum += __ldcg(rows + static_cast<u64>(part) * (2 * CANDIDATES) + column);
-    totals[first][column] = sum;
-    __syncthreads();
-    if (threadIdx.x < 2 * CANDIDATES) {
-        sum = 0.0;
-        for (u32 warp = 0; warp < WARPS; ++warp) sum += totals[warp][threadIdx.x];
-        sums[threadIdx.x] = sum;
-    }
-    __syncthreads();
-}
-
-#endif
 
 template <bool CLIPPING>
 __device__ __forceinline__ void score(const value_t *x, const BlockPlace &place, const Team &team, u32 parts, Common &common,
@@ -267,3 +207,5 @@ search_scale(const value_t *__restrict__ x, const Range *__restrict__ found, dou
     else
         out.store(team.block, nearest_scale(common.search.t * limit.scale, limit));
 }
+
+#endif

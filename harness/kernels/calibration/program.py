@@ -14,21 +14,18 @@ from harness.kernels.common.affine_program import (
     THREADS,
     AffineProgram,
     affine_program,
-    element_macros,
     scale_macros,
 )
 from harness.kernels.common.shared_blocks import WARP
 from harness.kernels.common.supports import of_tensor, one_level, planned, quantized, static, two_levels_symmetric
 from harness.kernels.spec import Request
 from harness.kernels.specialisation import Specialisation
-from harness.numerics.formats import ElementFormat
 from harness.numerics.granularity import Tiling
 from harness.numerics.scheme import OperandScheme
 
 MINMAX = "calibration/minmax.cu"
 PERCENTILE = "calibration/percentile.cu"
 KL = "calibration/kl.cu"
-MSE = "calibration/mse.cu"
 
 LARGE_BLOCK = 1 << 16
 """Elements of a block from which its histogram is worth several copies."""
@@ -72,16 +69,17 @@ def calibration_program(
     elements = math.prod(layout.block)
     if layout.kind == "column":
         program = replace(program, width=0) if single else program
-        chosen = THREADS if single else _power_of_two(-(-layout.extents[2] // max(1, program.width)))
+        chosen = THREADS if single else power_of_two(-(-layout.extents[2] // max(1, program.width)))
     else:
         vectors = -(-elements // max(1, program.width))
         # Two loads a thread hide more of the memory's latency than one (measured for quantize, NOTES.md there).
-        lanes = _power_of_two(-(-vectors // 2))
+        lanes = power_of_two(-(-vectors // 2))
         chosen = lanes if lanes <= WARP else THREADS
     return CalibrationProgram(program, team or min(chosen, THREADS), tiling.smallest_block, elements)
 
 
-def _power_of_two(least: int) -> int:
+def power_of_two(least: int) -> int:
+    """The least power of two that is no less."""
     return 1 << max(0, least - 1).bit_length()
 
 
@@ -119,7 +117,7 @@ def percentile_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> tup
     # The tensor's last, short vector adds one element a lane.
     held = -(-found.block_elements // (width * WARP)) * width + (width > 1)
     if held <= _HELD_MOST:
-        return found, _power_of_two(held)
+        return found, power_of_two(held)
     return replace(found, team=THREADS), 0
 
 
@@ -187,68 +185,4 @@ def takes_kl(request: Request, device: Device) -> str | None:
     scheme, _ = quantized(request, "tensor")
     if kl_bins(scheme) > _MOST_BINS:
         return f"holds histograms of at most {_MOST_BINS} bins in shared memory"
-    return one_level(scheme)
-
-
-CANDIDATES, _NEAR_ROUNDS = 16, 5
-"""``CANDIDATES`` of mse.cu; ``BEST`` and ``NARROWINGS`` rounds look around the best scales."""
-_POINTS_A_LEVEL, _FEWEST_POINTS = 16, 512
-"""Scales spread evenly, for each level of an integer format; and of other formats (NOTES.md)."""
-_SMALL_BLOCK = 1 << 12
-_POWER_ROUNDS = 2
-"""Powers of two from the largest scale down to 2^-31 of it."""
-_LEAST_TEAM, _WARP_VECTORS = 8, 1024
-
-
-@dataclass(frozen=True)
-class MseProgram:
-    """A walk, and the search over it: scales spread evenly, and rounds (reads of a block) in all."""
-
-    program: CalibrationProgram
-    points: int
-
-    @property
-    def rounds(self) -> int:
-        if self.program.program.scheme.scales.power_of_two:
-            return _POWER_ROUNDS
-        return 1 + self.points // CANDIDATES + _NEAR_ROUNDS
-
-    def specialisation(self) -> Specialisation:
-        """Its compilation: here the elements' format counts."""
-        scheme = self.program.program.scheme
-        return self.program.specialisation(MSE, **element_macros(scheme.element, signed=False))
-
-
-def mse_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> MseProgram | None:
-    """None where no kernel walks. The fewer elements, the less smooth their error: small blocks get more points."""
-    found = calibration_program(scheme, tiling, dtype, single=True)
-    if found is None:
-        return None
-    vectors = -(-found.block_elements // max(1, found.program.width))
-    if found.is_column:
-        team = THREADS
-    elif found.team > WARP:
-        team = WARP if vectors <= _WARP_VECTORS else THREADS
-    else:
-        team = max(_LEAST_TEAM, found.team)
-    return MseProgram(replace(found, team=team), _points(scheme.element, found.block_elements))
-
-
-def _points(element: ElementFormat, elements: int) -> int:
-    """The more levels, the more often some code changes as the scale does; of many elements each matters less."""
-    most = _POINTS_A_LEVEL * (element.levels if element.is_integer else 0)
-    return max(_FEWEST_POINTS, most if elements <= _SMALL_BLOCK else most // 4)
-
-
-def specialise_mse(request: Request) -> Specialisation:
-    return planned(mse_program(*of_tensor(request))).specialisation()
-
-
-def takes_mse(request: Request, device: Device) -> str | None:
-    """What ``mse`` takes."""
-    if reason := walked(request, "mse"):
-        return reason
-    scheme, _ = quantized(request, "tensor")
-    if not scheme.symmetric:
-        return "searches scales of symmetric schemes only: zero points would multiply its candidates"
     return one_level(scheme)

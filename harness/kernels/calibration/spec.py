@@ -1,21 +1,22 @@
 """Kernels that find scales and zero points."""
 
+from harness.kernels.calibration.cupy_peer import takes_partition
+from harness.kernels.calibration.ema_program import EMA_MINMAX, specialise_ema_minmax, takes_ema_minmax
+from harness.kernels.calibration.mse_program import MSE, specialise_mse, takes_mse
 from harness.kernels.calibration.program import (
     KL,
     MINMAX,
-    MSE,
     PERCENTILE,
     specialise_kl,
     specialise_minmax,
-    specialise_mse,
     specialise_percentile,
     takes_kl,
     takes_minmax,
-    takes_mse,
     takes_percentile,
 )
 from harness.kernels.spec import KernelSpec, reference_spec
 from harness.kernels.specialisation import CudaSource
+from harness.kernels.torch_peers.spec import torch_calibrations
 
 KERNELS = (
     KernelSpec(
@@ -27,6 +28,16 @@ KERNELS = (
         "the observed range of every block in one read; any granularity, element format and scale format",
         supports=takes_minmax,
         cuda=CudaSource(MINMAX, specialise_minmax, max_registers=48),
+    ),
+    KernelSpec(
+        "ema_minmax",
+        "calibration",
+        "cuda",
+        "kernel",
+        "harness.kernels.calibration.ema_cuda:EmaMinMax",
+        "the moving average of batches' ranges (PyTorch's MovingAverageMinMaxObserver): all of them in one read, then in order",
+        supports=takes_ema_minmax,
+        cuda=CudaSource(EMA_MINMAX, specialise_ema_minmax, max_registers=72, max_stack_bytes=16),
     ),
     KernelSpec(
         "percentile",
@@ -54,10 +65,21 @@ KERNELS = (
         "cuda",
         "kernel",
         "harness.kernels.calibration.cuda:Mse",
-        "scales of least squared error, symmetric: sixteen candidates a read, all blocks at once",
+        "scales, and zero points, of least squared error: sixteen candidates a read, all blocks at once",
         supports=takes_mse,
         # Up to twenty registers spill, by format, architecture and compiler, which lets more warps in for them.
         cuda=CudaSource(MSE, specialise_mse, max_registers=128, max_stack_bytes=80),
+    ),
+    *torch_calibrations(),
+    KernelSpec(
+        "cupy_partition",
+        "calibration",
+        "cuda",
+        "peer",
+        "harness.kernels.calibration.cupy_peer:CupyPartition",
+        "cupy.partition: order statistics, every block sorted",
+        supports=takes_partition,
+        requires="cupy",
     ),
     reference_spec("calibration"),
 )

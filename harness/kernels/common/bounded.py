@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.numerics.parallel import in_parts
+from harness.numerics.value_types import finfo
 
 Float64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -57,7 +58,7 @@ def _fit(
 
 def _overflowed(values: NDArray[Any], expected: Float64, bound: Float64) -> Bool:
     """Where Inf is right: the result, or what the bound makes of it, is beyond the output's type."""
-    largest = float(np.finfo(values.dtype).max)
+    largest = float(finfo(values.dtype).max)
     right: Bool = np.isinf(values) & (np.sign(values) == np.sign(expected)) & (np.abs(expected) + bound >= largest)
     return right
 

@@ -12,15 +12,11 @@ from harness.device import Device
 from harness.kernels.common.affine_kernel import AffineKernel, stored_codes
 from harness.kernels.common.affine_program import THREADS
 from harness.kernels.common.tensor_problem import TensorProblem
-from harness.kernels.family import Metrics
-from harness.kernels.statistics.measured import Measured
+from harness.kernels.statistics.measured import FIGURES, Measured, figures_of
 from harness.kernels.statistics.program import share, statistics_program
-from harness.numerics.metrics import decibel
 from harness.numerics.quantize import outermost
 from harness.numerics.scheme import OperandScheme
 
-_FIGURES = 11
-"""Numbers in a row of results (``Figures`` of ``tally.cuh``)."""
 _PART = _PEAK = 2
 _MARGIN = 0.9999
 """Of half a code: a saturated value is at least that far from whatever a code stands for (``tally.cuh``)."""
@@ -57,8 +53,8 @@ class Statistics(AffineKernel):
             "counters": np.zeros(1 + codes, np.uint32),  # 0 again after each launch
         }
         outputs = {
-            "rows": Output((self._shares.grid, _FIGURES), np.float64),
-            "total": Output((_FIGURES,), np.float64),
+            "rows": Output((self._shares.grid, FIGURES), np.float64),
+            "total": Output((FIGURES,), np.float64),
             "counts": Output((codes,), np.uint32),
         }
         if self._searchers:
@@ -81,28 +77,8 @@ class Statistics(AffineKernel):
             self.session.launch(self._worst, self._searchers, THREADS, *found, self.count, *split, *self.blocks)
 
     def output(self) -> Measured:
-        return Measured(self._figures(), self.array("counts"))
-
-    def _figures(self) -> Metrics:
-        total = (float(each) for each in self.array("total"))
-        rounding, clipping, signal, saturated, nan, inf, left_out, largest, at, worst_mse, worst = total
-        counts = {"nan_count": int(nan), "inf_count": int(inf), "bits_per_element": self.problem.bits_per_element}
-        counted = int(self.count) - int(left_out)
-        if not counted:
-            return counts
-        return {
-            "sqnr_db": decibel(signal, rounding + clipping),
-            "mse": (rounding + clipping) / counted,
-            "max_abs_error": largest,
-            "max_error_index": int(at),
-            "signal_power": signal / counted,
-            "saturated_fraction": saturated / counted,
-            "rounding_mse": rounding / counted,
-            "clipping_mse": clipping / counted,
-            "worst_block": int(worst),
-            "worst_block_mse": worst_mse,
-            **counts,
-        }
+        figures = figures_of(self.array("total"), int(self.count), self.problem.bits_per_element)
+        return Measured(figures, self.array("counts"))
 
 
 def _range(scheme: OperandScheme) -> tuple[np.float32, np.float32, np.float32]:

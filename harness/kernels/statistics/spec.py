@@ -4,6 +4,7 @@ from harness.kernels.common.affine_program import affine
 from harness.kernels.spec import KernelSpec, reference_spec
 from harness.kernels.specialisation import CudaSource
 from harness.kernels.statistics.program import SOURCE, specialise
+from harness.kernels.torch_peers.spec import given_scales, torch_specs
 
 KERNELS = (
     KernelSpec(
@@ -16,5 +17,6 @@ KERNELS = (
         supports=affine,
         cuda=CudaSource(SOURCE, specialise, max_registers=80, max_stack_bytes=32),  # NOTES.md
     ),
+    *torch_specs("statistics", given_scales),
     reference_spec("statistics"),
 )

@@ -15,31 +15,24 @@ from harness.kernels.common.affine_kernel import code_bytes, code_limits, read_c
 from harness.kernels.common.tensor_problem import TensorProblem
 from harness.kernels.fake_quantize_backward.oracle import BackwardProblem
 from harness.kernels.quantize.oracle import Codes
+from harness.kernels.statistics.measured import FIGURES, Measured, figures_of
 from harness.kernels.torch_peers import functions
 from harness.kernels.torch_peers.functions import Blocks, Function, Target
 from harness.kernels.torch_peers.kernel import TorchKernel
+from harness.kernels.torch_peers.measures import statistics as measures
+from harness.kernels.torch_peers.types import CODES, Read, tensor_types
 from harness.numerics.gradients import Gradients
-
-_VALUES = {"f16": "float16", "bf16": "bfloat16"}
-_CODES = {"int8": "int8", "fp8_e4m3": "float8_e4m3fn", "fp8_e5m2": "float8_e5m2"}
-Read = Callable[[str], NDArray[Any]]
+from harness.numerics.quantize import outermost
 
 
 def _function(make: Callable[[Blocks, Target], Function], problem: TensorProblem) -> Function:
     """Of the problem's blocks and codes."""
     scheme = problem.quantized.scheme
     low, high = (float(each) for each in code_limits(scheme))
-    float8 = "" if scheme.element.is_integer else _CODES[scheme.format]
+    float8 = "" if scheme.element.is_integer else CODES[scheme.format]
     return make(
         Blocks.of(problem.quantized.tiling), Target(low, high, not scheme.symmetric, scheme.element.bits == 4, float8)
     )
-
-
-def _types(problem: TensorProblem) -> dict[str, str]:
-    """torch's names of what NumPy has no type for."""
-    kind, code = problem.type.name, problem.quantized.scheme.format
-    values = {name: _VALUES[kind] for name in ("x", "y", "upstream", "made") if kind in _VALUES}
-    return values | ({"codes": _CODES[code]} if code in _CODES else {})
 
 
 def _scaling(problem: TensorProblem) -> dict[str, NDArray[Any]]:
@@ -86,7 +79,7 @@ def quantize(problem: TensorProblem, device: Device, *, compiled: bool) -> Torch
         return Codes(codes, read("scales"), None if scheme.symmetric else read("zeros").astype(np.int32))
 
     function = _function(functions.quantize_dynamic if dynamic else functions.quantize, problem)
-    return TorchKernel(device, given, made, function, _types(problem), output, compiled=compiled)
+    return TorchKernel(device, given, made, function, tensor_types(problem), output, compiled=compiled)
 
 
 def dequantize(problem: TensorProblem, device: Device, *, compiled: bool) -> TorchKernel:
@@ -111,7 +104,24 @@ def _to_values(
         return _read_values(problem, read, "y")
 
     made = {"y": _like_values(problem)}
-    return TorchKernel(device, given, made, _function(make, problem), _types(problem), output, compiled=compiled)
+    return TorchKernel(device, given, made, _function(make, problem), tensor_types(problem), output, compiled=compiled)
+
+
+def statistics(problem: TensorProblem, device: Device, *, compiled: bool) -> TorchKernel:
+    """Figures and counts of codes."""
+    quantized, scheme = problem.quantized, problem.quantized.scheme
+    lowest, highest = outermost(scheme)
+    codes = 1 << scheme.element.bits
+    given = {"x": problem.type.store(problem.values), "codes": stored_codes(problem).reshape(_code_shape(problem))}
+    made = {"total": Output((FIGURES,), np.float64), "counts": Output((codes,), np.int32)}
+
+    def output(read: Read) -> Measured:
+        figures = figures_of(read("total"), quantized.codes.size, problem.bits_per_element)
+        return Measured(figures, read("counts"))
+
+    function = _function(partial(measures, lowest=lowest, highest=highest, codes_of_format=codes), problem)
+    operands = {**given, **_scaling(problem)}
+    return TorchKernel(device, operands, made, function, tensor_types(problem), output, compiled=compiled)
 
 
 def backward(
@@ -128,12 +138,13 @@ def backward(
         return Gradients(_read_values(tensor, read, "made"), read("by_scale"), by_zero)
 
     function = _function(make, tensor)
-    return TorchKernel(device, given, made, function, _types(tensor), output, compiled=compiled)
+    return TorchKernel(device, given, made, function, tensor_types(tensor), output, compiled=compiled)
 
 
 QUANTIZE_EAGER, QUANTIZE_COMPILE = (partial(quantize, compiled=compiled) for compiled in (False, True))
 DEQUANTIZE_EAGER, DEQUANTIZE_COMPILE = (partial(dequantize, compiled=compiled) for compiled in (False, True))
 FAKE_QUANTIZE_EAGER, FAKE_QUANTIZE_COMPILE = (partial(fake_quantize, compiled=compiled) for compiled in (False, True))
+STATISTICS_EAGER, STATISTICS_COMPILE = (partial(statistics, compiled=compiled) for compiled in (False, True))
 STE_BACKWARD_EAGER, STE_BACKWARD_COMPILE = (
     partial(backward, functions.ste_backward, compiled=compiled) for compiled in (False, True)
 )
