@@ -46,7 +46,8 @@ class CudaSource:
     """What a kernel declares about its CUDA source.
 
     ``specialise`` names the compilation that a request needs: pure, so that compiling needs no device and no data.
-    ``capability`` is the lowest compute capability that can run it; ``max_registers`` a thread is what any compilation
+    ``capability`` is the lowest compute capability that can run it, or ``only`` names the architectures whose instructions it
+    is written in, which no later one has (``sm_90a``); ``max_registers`` a thread is what any compilation
     may use (measured, with a little room), and none may spill more than ``max_stack_bytes`` a thread.
     """
 
@@ -55,9 +56,12 @@ class CudaSource:
     max_registers: int
     capability: tuple[int, int] = (8, 0)
     max_stack_bytes: int = 0
+    only: tuple[str, ...] = ()
 
     def problem_on(self, architecture: str) -> str | None:
         """Why it cannot run on ``architecture`` (``sm_90a``), or None."""
+        if self.only:
+            return None if architecture in self.only else f"needs {' or '.join(self.only)}, this is {architecture}"
         if capability_of(architecture) >= self.capability:
             return None
         major, minor = self.capability

@@ -63,12 +63,30 @@ def statistics_variants(problem: Any, device: Device) -> Iterator[Variant]:
 
 
 def gemm_variants(problem: Any, device: Device) -> Iterator[Variant]:
-    """Stages of the ring that tiles arrive in; dp4a has none."""
-    from harness.kernels.gemm import cuda
+    """Stages of the ring that tiles arrive in (dp4a has none), and of the upper steps the shape of tiles and their order."""
+    from harness.kernels.gemm import cuda, tensor_core
 
     yield "dp4a", lambda: cuda.Dp4a(problem, device)
     for stages in (2, 3):
         yield f"wmma_s8 stages {stages}", lambda stages=stages: cuda.WmmaS8(problem, device, {"STAGES": stages})
+    for stages, depth in ((3, 64), (4, 64), (5, 64), (6, 64), (3, 128)):
+        yield _ladder_variant("mma_s8", tensor_core.MmaS8, problem, device, STAGES=stages, DEPTH=depth)
+    if device.architecture != "sm_90a":
+        return
+    for columns, blocks in ((256, 1), (128, 2), (128, 1)):
+        for stages in (3, 4):
+            macros = {"TILE_N": columns, "BLOCKS": blocks, "STAGES": stages}
+            yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, **macros)
+    for rows in (512, 1024, 4096):
+        yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, RASTER_ROWS=rows)
+    for columns, blocks in ((256, 1), (128, 2)):
+        macros = {"TILE_N": columns, "BLOCKS": blocks, "CLUSTER": 2}
+        yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, **macros)
+
+
+def _ladder_variant(name: str, kind: Any, problem: Any, device: Device, **macros: int) -> Variant:
+    words = " ".join(f"{macro.lower()} {value}" for macro, value in macros.items())
+    return f"{name} {words}", lambda: kind(problem, device, macros)
 
 
 def sweep(op: str, device: Device) -> None:

@@ -124,4 +124,14 @@ def test_capability_of(name, capability):
 
 def test_a_lower_architecture_is_refused_with_the_reason():
     for declared in SOURCES.values():
-        assert declared.problem_on("sm_75") == "needs compute capability 8.0, sm_75 is lower"
+        wanted = "needs sm_90a, this is sm_75" if declared.only else "needs compute capability 8.0, sm_75 is lower"
+        assert declared.problem_on("sm_75") == wanted
+
+
+def test_instructions_that_no_later_architecture_has_are_refused_there():
+    hopper = [declared for declared in SOURCES.values() if declared.only]
+    assert {declared.only for declared in hopper} == {("sm_90a",)}
+    for declared in hopper:
+        assert declared.problem_on("sm_90a") is None
+        assert declared.problem_on("sm_100a") == "needs sm_90a, this is sm_100a"
+        assert declared.problem_on("sm_90") == "needs sm_90a, this is sm_90"

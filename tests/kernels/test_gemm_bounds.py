@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from example_suites import cases_of, product
@@ -170,6 +171,27 @@ def test_scales_applied_in_f32_conform():
     sums[2, 3] += 1
     wrong = sums.astype(np.float32) * x.params.scale * w.params.scale.T
     assert "the first at (2, 3)" in FAMILY.judge(problem, Product(wrong, "exact")).reason
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_whole_sums_may_be_rounded_to_sixteen_bits_once(dtype):
+    problem = _problem(kernel="reference", scheme="w8a8", k=512)
+    once = problem.expected.astype(np.float32).astype(dtype)
+    verdict = FAMILY.judge(problem, Product(once, "exact"))
+    assert verdict.conforms, verdict.reason
+    assert 0.5 < verdict.bound_used <= 1
+    off = once.copy()
+    off[1, 2] = np.nextafter(off[1, 2], dtype(np.inf))
+    off[1, 2] = np.nextafter(off[1, 2], dtype(np.inf))
+    assert (
+        "1 of 35 outputs exceed the bound for exact sums, the first at (1, 2)"
+        in FAMILY.judge(problem, Product(off, "exact")).reason
+    )
+    assert (
+        FAMILY.work(problem, Product(once, "exact")).moved_bytes
+        < FAMILY.work(problem, Product(once.astype(np.float32), "exact")).moved_bytes
+    )
+    assert FAMILY.accuracy(problem, Product(once, "exact"))["sqnr_db"] > 30
 
 
 def test_nan_among_the_outputs_is_noticed():

@@ -9,6 +9,9 @@ from harness.backends.cuda.compiler import cubin, load_module
 from harness.device import Device
 from harness.kernels.specialisation import Specialisation
 
+_SHARED_BYTES_UNASKED = 48 << 10
+"""Dynamic shared memory that a block may have without a kernel's asking (CUDA C++ Programming Guide, shared memory)."""
+
 
 class Session:
     """Made once a worker and device (``session``). All work goes to one stream, cupy's too."""
@@ -29,22 +32,38 @@ class Session:
         self._kernels: dict[tuple[Specialisation, str], Any] = {}
         self._modules: dict[Specialisation, Any] = {}
 
-    def kernel(self, specialisation: Specialisation, entry: str) -> Any:
-        """The entry point of a specialisation, compiled (or taken from the cache) and loaded once.
+    def kernel(self, specialisation: Specialisation, entry: str, shared_bytes: int = 0) -> Any:
+        """The entry point of a specialisation, compiled (or taken from the cache) and loaded once; allowed ``shared_bytes``
+        of dynamic shared memory a block.
 
-        Raises CompileError with the compiler's log.
+        Raises CompileError with the compiler's log, RuntimeError where a block cannot have that much.
         """
         if (specialisation, entry) not in self._kernels:
             if specialisation not in self._modules:
                 self._modules[specialisation] = load_module(cubin(specialisation, self.device.architecture))
             self._kernels[specialisation, entry] = self._modules[specialisation].get_kernel(entry)
-        return self._kernels[specialisation, entry]
+        kernel = self._kernels[specialisation, entry]
+        if shared_bytes > _SHARED_BYTES_UNASKED:
+            self._allow_shared(kernel, shared_bytes)
+        return kernel
 
-    def launch(self, kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any) -> None:
-        """Put one launch into the stream. Arrays pass as their addresses, NumPy scalars as they are."""
+    def _allow_shared(self, kernel: Any, shared_bytes: int) -> None:
+        from cuda.bindings import driver
+
+        attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        (status,) = driver.cuKernelSetAttribute(attribute, shared_bytes, kernel.handle, self.cuda.device_id)
+        if int(status):
+            raise RuntimeError(f"{shared_bytes} bytes of shared memory a block: {status.name}")
+
+    def launch(
+        self, kernel: Any, grid: int | tuple[int, ...], block: int, *arguments: Any, shared_bytes: int = 0
+    ) -> None:
+        """Put one launch into the stream, its blocks with ``shared_bytes`` of dynamic shared memory. Arrays pass as their
+        addresses, NumPy scalars and tensor maps as they are."""
         from cuda.core import LaunchConfig, launch
 
-        launch(self.stream, LaunchConfig(grid=grid, block=block), kernel, *map(_argument, arguments))
+        config = LaunchConfig(grid=grid, block=block, shmem_size=shared_bytes)
+        launch(self.stream, config, kernel, *map(_argument, arguments))
 
     def synchronize(self) -> None:
         """Wait for the stream; raises what went wrong in it."""

@@ -3,7 +3,8 @@
 Codes minus zero points are whole numbers and scales f32, so float64 holds integer products exactly while
 k · 255² < 2^53: integer kernels are held to the exact sums, times their scales, within four f32 roundings. Kernels that
 accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²⁴·|x̂|·|ŵ|ᵀ
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). A kernel that takes its unquantized operands
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Sums that fp8 tensor cores keep are held to
+what those lose (``fp8_sums.py``). A kernel that takes its unquantized operands
 in a narrower type is held to the product of the operands in that type; one that gives its output in a narrower type may
 round it once more, by half a unit of that type. Where an operand is infinite or NaN in the type that a kernel takes it in,
 sums in f32 must not come out finite.
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.gemm.fp8_sums import LINE, lost
 from harness.kernels.tensors import MatrixProduct, Prepared, host_product
 from harness.numerics.metrics import Comparison, decibel, evaluate
 from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
 from harness.numerics.quantize import dequantize
-from harness.numerics.value_types import value_type
+from harness.numerics.value_types import finfo, value_type
 
 if TYPE_CHECKING:
     from harness.case import Case, Operand
@@ -52,7 +54,8 @@ class Product:
     in which type it took operands that no scheme touches. The output's own type is that of ``values``."""
 
     values: NDArray[Any]
-    sums: Literal["exact", "f32"]
+    sums: Literal["exact", "f32", "fp8", "fp8_promoted"]
+    """``fp8``: in the tensor cores all along k; ``fp8_promoted``: in f32 from one 128 of k to the next."""
     requantized: OutputCodes | None = None
     operands: str = "f32"
 
@@ -74,6 +77,8 @@ class GemmProblem:
     weight_sqnr_db: float | None
     activation_sqnr_db: float | None
     product: MatrixProduct = host_product
+    dtype: str = "f32"
+    """Type of the operands' values, and of the output where a kernel lets it be chosen."""
     _rounded: dict[str, Float64] = field(default_factory=dict, init=False)
     """Type → the product of operands in that type, made when it is first asked for."""
 
@@ -109,18 +114,38 @@ class GemmProblem:
     def bound(self, output: Product) -> Callable[[slice], Float64]:
         """Largest error that conforms, of a slice of the outputs on ``rows`` (counted along rows)."""
         expected = self.expected_of(output.operands).reshape(-1)
-        if output.sums == "exact":
-            return lambda part: 4 * F32_ROUNDING * np.abs(expected[part])
-        magnitude, kind = self._magnitude.reshape(-1), np.finfo(output.values.dtype)
+        of_sums, kind = self._bound_of_sums(output.sums, expected), finfo(output.values.dtype)
 
-        def of_sums(part: slice) -> Float64:
-            bound: Float64 = (self.k + 4) * F32_ROUNDING * magnitude[part]
+        def rounded(part: slice) -> Float64:
+            bound = of_sums(part)
             if kind.bits < 32:
                 half_unit = float(kind.eps) / 2 * (np.abs(expected[part]) + bound)
                 bound = bound + np.maximum(half_unit, float(kind.smallest_subnormal) / 2)
             return bound
 
-        return of_sums
+        return rounded
+
+    def _bound_of_sums(self, sums: str, expected: Float64) -> Callable[[slice], Float64]:
+        """Largest error of an f32 output."""
+        if sums == "exact":
+            return lambda part: 4 * F32_ROUNDING * np.abs(expected[part])
+        magnitude = self._magnitude.reshape(-1)
+        if sums == "f32":
+            return lambda part: (self.k + 4) * F32_ROUNDING * magnitude[part]
+        of_unit = self._lost_promoted if sums == "fp8_promoted" else self._lost
+        return lambda part: of_unit.reshape(-1)[part] + (self.k + 4) * F32_ROUNDING * magnitude[part]
+
+    @functools.cached_property
+    def _lost(self) -> Float64:
+        return self._lost_within(self.k)
+
+    @functools.cached_property
+    def _lost_promoted(self) -> Float64:
+        return self._lost_within(LINE)
+
+    def _lost_within(self, line: int) -> Float64:
+        x, w = _real_values(self.activation, self.rows), _real_values(self.weight)
+        return lost(x, w, line, self.product)
 
     @functools.cached_property
     def _magnitude(self) -> Float64:
@@ -162,6 +187,7 @@ class Gemm:
             own_sqnr("weight", weight),
             own_sqnr("activation", activation),
             tensors.product,
+            operands["activation"].dtype,
         )
 
     def judge(self, problem: GemmProblem, output: Product) -> Verdict:
@@ -171,7 +197,7 @@ class Gemm:
         if output.requantized is not None:
             return _judge_codes(problem, output.requantized)
         expected, bound = problem.expected_of(output.operands).reshape(-1), problem.bound(output)
-        found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums == "f32")
+        found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums != "exact")
         if found.first is None:
             return Verdict(bound_used=found.bound_used)
         at = found.first

@@ -9,6 +9,7 @@ from harness.kernels.common.supports import (
     static,
     unquantized,
 )
+from harness.kernels.gemm import ladder
 from harness.kernels.spec import KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 
@@ -114,6 +115,8 @@ def _codes_product(element: str) -> Supports:
         m, k = request["activation"].shape
         if k > _S8_SAFE_K:
             return f"int32 sums hold k up to {_S8_SAFE_K}"
+        if (dtype := request["activation"].dtype) != "f32":
+            return f"gives f32 only, no {dtype}"
         return f"takes m up to {_MAX_M}" if m > _MAX_M else None
 
     return supports
@@ -163,4 +166,5 @@ KERNELS = (
     _tiled(
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
+    *ladder.ROWS,
 )

@@ -1,0 +1,175 @@
+"""The upper steps of the ladder of 8-bit products: mma.sync, then wgmma on int8 and fp8. What they take, and as what they are
+compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.device import Device
+from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
+from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.scheme import OperandScheme
+from harness.numerics.value_types import VALUE_TYPES
+
+Kind = Literal["int", "fp8"]
+
+_MAX_ROWS = 2**31 - 256
+"""Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
+_S8_SAFE_K = 2**31 // 2**14 - 1
+"""Largest k for which sums of products of two signed bytes cannot overflow int32."""
+_U8_SAFE_K = (2**31 - 1) // (255 * 128)
+"""The same where the activation's codes less their zero points reach 255."""
+_FP8 = ("fp8_e4m3", "fp8_e5m2")
+_ROWS_OF_WEIGHT, _ROWS_OF_ACTIVATION = ("per_tensor", "per_channel", "per_token"), ("per_tensor", "per_token")
+_BLOCKS = ("per_block:128x128", "per_group:128")
+_HOPPER = ("sm_90a",)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its source, its kind of codes, and the constants that it is compiled with (chosen in ``NOTES.md``)."""
+
+    source: str
+    kind: Kind
+    constants: Mapping[str, int]
+
+    def specialise(self, activation: OperandScheme, weight: OperandScheme, dtype: str) -> Specialisation:
+        """The compilation for these schemes and this output."""
+        of_codes = {
+            "int": {
+                "A_UNSIGNED": int(activation.format == "uint8"),
+                "ZERO_POINTS": int(not activation.symmetric),
+            },
+            "fp8": {
+                "A_E5M2": int(activation.format == "fp8_e5m2"),
+                "B_E5M2": int(weight.format == "fp8_e5m2"),
+                "BLOCK_SCALES": int(has_blocks(activation)),
+            },
+        }[self.kind]
+        return Specialisation.of(self.source, VALUE=tuple(VALUE_TYPES).index(dtype), **of_codes, **self.constants)
+
+    def of_request(self, request: Request) -> Specialisation:
+        activation, weight = request["activation"], request["weight"]
+        assert activation.scheme is not None, "planned for a quantized activation"
+        assert weight.scheme is not None, "planned for a quantized weight"
+        return self.specialise(activation.scheme, weight.scheme, activation.dtype)
+
+
+MMA_S8 = Step("gemm/mma_s8.cu", "int", {"STAGES": 4, "DEPTH": 64, "RASTER_ROWS": 2048})
+_WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048, "CLUSTER": 1}
+_TALL = {**_WIDE, "TILE_N": 128, "BLOCKS": 2}
+"""Registers for sums in f32 beside those of the unit are there for 128 columns."""
+WGMMA_S8 = Step("gemm/wgmma_s8.cu", "int", _WIDE)
+FP8_PROMOTED = Step("gemm/wgmma_fp8.cu", "fp8", {**_TALL, "PROMOTED": 1})
+FP8_FAST = Step("gemm/wgmma_fp8.cu", "fp8", {**_WIDE, "PROMOTED": 0})
+
+
+def has_blocks(activation: OperandScheme) -> bool:
+    """Whether scales are those of blocks of 128 along k."""
+    return activation.granularity == _BLOCKS[1]
+
+
+def _takes(request: Request, weights: tuple[str, ...], activations: tuple[str, ...]) -> str | None:
+    """Formats, ranges and the number of rows."""
+    for role, formats in (("weight", weights), ("activation", activations)):
+        scheme, missing = quantized(request, role)
+        if reason := missing or format_in(scheme, formats, role) or static(scheme, role) or one_level(scheme):
+            return reason
+    rows = max(request["activation"].shape[0], request["weight"].shape[0])
+    return f"takes m and n up to {_MAX_ROWS}" if rows > _MAX_ROWS else None
+
+
+def _takes_rows(request: Request) -> str | None:
+    """One scale, or one a row."""
+    weight, activation = quantized(request, "weight")[0], quantized(request, "activation")[0]
+    return granularity_in(weight, _ROWS_OF_WEIGHT, "weight") or granularity_in(
+        activation, _ROWS_OF_ACTIVATION, "activation"
+    )
+
+
+def takes_bytes(request: Request, device: Device) -> str | None:
+    """int8 weights without zero points; int8 or uint8 activations, with or without."""
+    reason = _takes(request, ("int8",), ("int8", "uint8")) or _takes_rows(request)
+    if reason:
+        return reason
+    weight, activation = quantized(request, "weight")[0], quantized(request, "activation")[0]
+    if not weight.symmetric:
+        return "takes no zero point of the weight"
+    narrow = activation.format == "int8" and activation.symmetric
+    limit = _S8_SAFE_K if narrow else _U8_SAFE_K
+    return f"int32 sums hold k up to {limit}" if request["activation"].shape[1] > limit else None
+
+
+def takes_fp8_rows(request: Request, device: Device) -> str | None:
+    """fp8 operands with one scale or one a row."""
+    return _takes(request, _FP8, _FP8) or _takes_rows(request)
+
+
+def takes_fp8(request: Request, device: Device) -> str | None:
+    """The same, and scales of blocks of 128 of both."""
+    if reason := _takes(request, _FP8, _FP8):
+        return reason
+    found = tuple(quantized(request, role)[0].granularity for role in ("weight", "activation"))
+    if found == _BLOCKS:
+        return None
+    if set(found) & set(_BLOCKS):
+        return f"takes block scales as {_BLOCKS[0]} of the weight with {_BLOCKS[1]} of the activation"
+    return _takes_rows(request)
+
+
+_LOSS = (
+    "sums of 32 products in the tensor cores keep 14 bits below the largest term: a term may lose 2^-13 of it "
+    "(arXiv 2412.19437, section 3.5.2), {}"
+)
+
+ROWS = (
+    KernelSpec(
+        "mma_s8",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:MmaS8",
+        "int8 tensor-core product by mma.sync m16n8k32, cp.async in stages",
+        supports=takes_bytes,
+        cuda=CudaSource(MMA_S8.source, MMA_S8.of_request, 224),
+        arithmetic="int8",
+    ),
+    KernelSpec(
+        "wgmma_s8",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:WgmmaS8",
+        "int8 tensor-core product by wgmma, fed by TMA",
+        supports=takes_bytes,
+        cuda=CudaSource(WGMMA_S8.source, WGMMA_S8.of_request, 168, only=_HOPPER),
+        arithmetic="int8",
+    ),
+    KernelSpec(
+        "wgmma_fp8",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:WgmmaFp8",
+        "fp8 tensor-core product by wgmma, fed by TMA, sums promoted to f32 every 128 of k",
+        supports=takes_fp8,
+        definition=_LOSS.format("within 128 of k; sums of those are f32"),
+        cuda=CudaSource(FP8_PROMOTED.source, FP8_PROMOTED.of_request, 168, only=_HOPPER),
+        arithmetic="fp8",
+    ),
+    KernelSpec(
+        "wgmma_fp8_fast_accum",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:WgmmaFp8FastAccum",
+        "fp8 tensor-core product by wgmma, fed by TMA, all sums in the tensor cores",
+        supports=takes_fp8_rows,
+        definition=_LOSS.format("all along k"),
+        cuda=CudaSource(FP8_FAST.source, FP8_FAST.of_request, 168, only=_HOPPER),
+        arithmetic="fp8",
+    ),
+)

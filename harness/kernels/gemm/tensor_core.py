@@ -1,0 +1,157 @@
+"""The products by mma.sync and wgmma on the device: mma_s8.cu, wgmma_s8.cu, wgmma_fp8.cu."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
+from harness.backends.cuda.tensor_map import rows_of_bytes
+from harness.device import Device
+from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_S8, WGMMA_S8, Step, has_blocks
+from harness.kernels.gemm.oracle import GemmProblem, Product
+from harness.kernels.gemm.prepared import column_sums, for_columns, ordered_weight, padded, scales_of_lines
+from harness.numerics.quantize import Quantized
+from harness.numerics.value_types import value_type
+
+_SCALARS = ("row_scales", "column_scales", "zero_points", "column_sums")
+_ALIGNMENT_BYTES = 1024
+"""Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
+_BARRIER_BYTES = 16
+"""Two mbarriers a stage."""
+
+
+class _TensorCoreProduct(CudaKernel):
+    """8-bit codes; scales one or one a row of each operand, or of blocks of 128; the output in the problem's type.
+
+    ``macros`` replace those of the step: ``STAGES``, and with wgmma ``TILE_N``, ``BLOCKS``,
+    ``RASTER_ROWS`` and ``CLUSTER``.
+    """
+
+    step: ClassVar[Step]
+    sums: ClassVar[Literal["exact", "fp8", "fp8_promoted"]]
+
+    def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
+        activation, weight = problem.activation.quantized, problem.weight.quantized
+        assert activation is not None, "planned for a quantized activation"
+        assert weight is not None, "planned for a quantized weight"
+        chosen = self.step.specialise(activation.scheme, weight.scheme, problem.dtype).changed(**(macros or {}))
+        self._macros = {**self.step.constants, **(macros or {})}
+        self._of = problem
+        inputs = self._operands(activation, weight)
+        super().__init__(device, inputs, {"y": Output((problem.m, problem.n), value_type(problem.dtype).stored)})
+        self._kernel = self.session.kernel(chosen, "gemm", self._shared_bytes)
+        self._extents = tuple(np.uint32(each) for each in (problem.m, problem.n, inputs["activation"].shape[1]))
+        self._row_stride = np.uint32(inputs["row_scales"].size > 1)
+
+    def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
+        n, columns = self._of.n, self._tile[1]
+        made: dict[str, NDArray[Any]] = {
+            "activation": padded(activation.codes, self._of.m),
+            "weight": ordered_weight(weight, columns),
+        }
+        if has_blocks(activation.scheme):
+            return {**made, "row_scales": scales_of_lines(activation), "column_scales": weight.params.scale}
+        made["row_scales"] = activation.params.scale.ravel()
+        made["column_scales"] = for_columns(weight.params.scale, n, columns)
+        if activation.params.zero_point is not None:
+            made["zero_points"] = activation.params.zero_point.ravel().astype(np.int32)
+            made["column_sums"] = column_sums(weight, columns)
+        return made
+
+    @property
+    @abstractmethod
+    def _tile(self) -> tuple[int, int]:
+        """Rows and columns of the output that a block makes at a time."""
+
+    @property
+    @abstractmethod
+    def _shared_bytes(self) -> int:
+        """Dynamic shared memory of a block."""
+
+    def _pointers(self, arrays: Arrays) -> tuple[Any, ...]:
+        return (*(arrays.get(name, NULL) for name in _SCALARS), arrays["y"])
+
+    def output(self) -> Product:
+        return Product(self.array("y").view(value_type(self._of.dtype).numpy()), self.sums)
+
+
+class MmaS8(_TensorCoreProduct):
+    """int8 or uint8 × int8 by mma.sync m16n8k32: a block a tile of 128 x 128."""
+
+    step = MMA_S8
+    sums = "exact"
+
+    @property
+    def _tile(self) -> tuple[int, int]:
+        return (128, 128)
+
+    @property
+    def _shared_bytes(self) -> int:
+        return sum(self._tile) * self._macros["DEPTH"] * self._macros["STAGES"]
+
+    def launch_on(self, arrays: Arrays) -> None:
+        rows, columns = self._tile
+        grid = -(-self._of.n // columns) * -(-self._of.m // rows)
+        operands = (arrays["activation"], arrays["weight"], *self._pointers(arrays))
+        arguments = (*operands, *self._extents, self._row_stride)
+        self.session.launch(self._kernel, grid, 128, *arguments, shared_bytes=self._shared_bytes)
+
+
+class _Wgmma(_TensorCoreProduct):
+    """Blocks that stay and take tile after tile; two warpgroups multiply, a thread of a third one fetches."""
+
+    def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
+        super().__init__(problem, device, macros)
+        self._known_maps: dict[tuple[int, int], tuple[Any, Any]] = {}
+
+    @property
+    def _tile(self) -> tuple[int, int]:
+        return (128 * self._macros["BLOCKS"], self._macros["TILE_N"])
+
+    @property
+    def _shared_bytes(self) -> int:
+        return _ALIGNMENT_BYTES + self._macros["STAGES"] * (sum(self._tile) * 128 + _BARRIER_BYTES)
+
+    def launch_on(self, arrays: Arrays) -> None:
+        (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
+        tiles = -(-self._of.m // (rows * cluster)) * -(-self._of.n // columns)
+        maps = self._maps(arrays)
+        arguments = (*maps, *self._pointers(arrays), *self._extents, self._row_stride)
+        grid = cluster * min(tiles, self.session.multiprocessors // cluster)
+        self.session.launch(self._kernel, grid, 384, *arguments, shared_bytes=self._shared_bytes)
+
+    def _maps(self, arrays: Arrays) -> tuple[Any, Any]:
+        """Tensor maps of a set's operands, made once: they hold addresses, and sets keep theirs."""
+        operands = (arrays["activation"], arrays["weight"])
+        key = (operands[0].data.ptr, operands[1].data.ptr)
+        if key not in self._known_maps:
+            (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
+            maps = rows_of_bytes(operands[0], rows), rows_of_bytes(operands[1], columns // cluster)
+            self._known_maps[key] = maps
+        return self._known_maps[key]
+
+
+class WgmmaS8(_Wgmma):
+    """int8 or uint8 × int8 by wgmma m64n256k32."""
+
+    step = WGMMA_S8
+    sums = "exact"
+
+
+class WgmmaFp8(_Wgmma):
+    """fp8 × fp8 by wgmma m64n128k32, sums promoted to f32 every 128 of k."""
+
+    step = FP8_PROMOTED
+    sums = "fp8_promoted"
+
+
+class WgmmaFp8FastAccum(_Wgmma):
+    """fp8 × fp8 by wgmma m64n256k32, sums in the tensor cores throughout."""
+
+    step = FP8_FAST
+    sums = "fp8"
