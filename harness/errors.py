@@ -17,6 +17,10 @@ class SuiteError(HarnessError):
     """A suite that is refused. The message starts with ``file:line:column:``."""
 
 
+class PolicyError(HarnessError):
+    """A policy of ``harness check`` that is refused. The message starts with ``file:line:column:``."""
+
+
 class SchemeError(HarnessError):
     """A quantization scheme that contradicts itself or does not fit the tensor."""
 

@@ -86,7 +86,7 @@ _IDENTITY = (
     *(Column(name, WHOLE, f"extent {name} of a product") for name in ("m", "n", "k")),
     Column("rows", WHOLE, "product of the leading extents of a tensor"),
     Column("cols", WHOLE, "last extent of a tensor"),
-    Column("dtype", TEXT, "type that the tensor of a one-tensor op is stored in"),
+    Column("dtype", TEXT, "type that a tensor is stored in; of a product, its operands' values and its output"),
     Column("seed", WHOLE, "the suite's seed"),
     Column("l2", TEXT, "cold or hot caches"),
     Column("mode", TEXT, "burst or steady"),
@@ -170,7 +170,7 @@ def _case_values(case: Case) -> Row:
         *leading, cols = case.shape.extents
         values |= {"rows": math.prod(leading), "cols": cols, "dtype": case.shape.dtype}
     else:
-        values |= dict(zip(("m", "n", "k"), case.shape.extents, strict=True))
+        values |= dict(zip(("m", "n", "k"), case.shape.extents, strict=True)) | {"dtype": case.shape.dtype}
     for operand in case.operands:
         if operand.scheme is not None:
             prefix = column_prefix(operand.role)

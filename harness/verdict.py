@@ -21,7 +21,8 @@ MIN_EFFECT = 0.02
 FALSE_DISCOVERY_RATE = 0.05
 _CONFIDENCE = 0.95
 _RESAMPLES = 2000
-_EXACT_ROUNDS = 40  # from there on the normal approximation reaches any p that matters
+_EXACT_ROUNDS = 40  # from there on the normal approximation reaches any p that matters,
+_FEW = 10  # unless one side has so few: then its tails are too light for a test at many places or of many cases
 _CHUNK = 1000  # pairs at once: 16 MB an array
 
 
@@ -91,7 +92,7 @@ def compare_cases(
     for pair, reason in zip(pairs, reasons, strict=True):
         floor = floors.get(pair.case_id, 0.0)
         if reason is None:
-            verdicts.append(_judged(pair.case_id, floor, *next(found)))
+            verdicts.append(judged(pair.case_id, floor, *next(found)))
         else:
             verdicts.append(CaseVerdict(pair.case_id, Change.UNSURE, None, None, None, None, None, floor, reason))
     return tuple(verdicts)
@@ -106,7 +107,8 @@ def _problem(pair: CasePair, fewest: int) -> str | None:
     return None if bool(np.all(np.isfinite(rounds) & (rounds > 0))) else "holds rounds that took no time"
 
 
-def _judged(case_id: str, floor: float, p: float, ratio: float, low: float, high: float, q: float) -> CaseVerdict:
+def judged(case_id: str, floor: float, p: float, ratio: float, low: float, high: float, q: float) -> CaseVerdict:
+    """The verdict on a case whose figures are known: q at a false discovery rate of 5 %, the interval against the band."""
     band = max(MIN_EFFECT, floor)
     differs = q <= FALSE_DISCOVERY_RATE
     if low >= 1 - band and high <= 1 + band:
@@ -124,7 +126,7 @@ def _figures(pairs: Sequence[CasePair]) -> NDArray[np.float64]:
     for chosen in _alike(pairs):
         a, b = (np.stack(side) for side in ([pairs[i].a for i in chosen], [pairs[i].b for i in chosen]))
         looks = np.array([pairs[i].looks for i in chosen])
-        figures[:, chosen] = np.minimum(_rank_test(a, b) * looks, 1.0), *_ratio(a, b)
+        figures[:, chosen] = np.minimum(rank_test(a, b) * looks, 1.0), *_ratio(a, b)
     return figures
 
 
@@ -137,12 +139,13 @@ def _alike(pairs: Sequence[CasePair]) -> Iterator[list[int]]:
         yield from (indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK))
 
 
-def _rank_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Two-sided p of each row. Ties, which coarse timers make, leave the exact test within its level (simulated: steps of
+def rank_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Two-sided p of each row of ``a`` against that of ``b``, by Mann and Whitney. Ties, which coarse timers make, leave the exact test within its level (simulated: steps of
     half to four standard deviations)."""
     from scipy.stats import mannwhitneyu
 
-    exact = max(a.shape[1], b.shape[1]) <= _EXACT_ROUNDS
+    sizes = (a.shape[1], b.shape[1])
+    exact = max(sizes) <= _EXACT_ROUNDS or min(sizes) <= _FEW
     return np.asarray(mannwhitneyu(a, b, axis=1, method="exact" if exact else "asymptotic").pvalue)
 
 

@@ -88,8 +88,8 @@ def verify(
     """Run the conformance cases of the CUDA kernels, or of those named, on a device of this machine; of up to ``jobs``
     kernels at once, each in a worker process of its own.
 
-    Raises DeviceError where there is no CUDA device, HarnessError for fewer jobs than one, KeyboardInterrupt where a run was
-    interrupted.
+    Kernels written for other architectures are left out. Raises DeviceError where there is no CUDA device or it cannot run one
+    that was named, HarnessError for fewer jobs than one, KeyboardInterrupt where a run was interrupted.
     """
     if jobs < 1:
         raise HarnessError(f"--jobs: must be at least 1 (got {jobs}); leave it out for one kernel after the other")
@@ -97,7 +97,20 @@ def verify(
     if device.backend != "cuda":
         raise DeviceError(f"verify: needs a CUDA device (got {device.name}); see `harness doctor`")
     with tempfile.TemporaryDirectory(prefix="harness-verify-") as folder:
-        return _in_jobs(cuda_kernels(names), device, Path(folder), watcher or Watcher(), jobs)
+        return _in_jobs(_able(cuda_kernels(names), device, names), device, Path(folder), watcher or Watcher(), jobs)
+
+
+def _able(specs: tuple[KernelSpec, ...], device: Device, names: Sequence[str]) -> tuple[KernelSpec, ...]:
+    """Those that the device's architecture has the instructions for. Raises DeviceError for one that was named and is not."""
+    unable = {
+        spec: reason
+        for spec in specs
+        if spec.cuda and (reason := spec.cuda.problem_on(device.architecture)) is not None
+    }
+    if names and unable:
+        spec, reason = next(iter(unable.items()))
+        raise DeviceError(f"--kernel: the device must be able to run {spec.op}/{spec.name} (it {reason}); leave it out")
+    return tuple(spec for spec in specs if spec not in unable)
 
 
 def _in_jobs(

@@ -78,9 +78,10 @@ def test_the_type_of_a_tensor_is_a_column(dtype):
     assert _record(case, Outcome(Status.OK)).row()["dtype"] == dtype
 
 
-def test_products_have_no_type_of_a_tensor():
-    (case,) = _cases("gemm", scheme="w8a8")
-    assert _record(case, Outcome(Status.OK)).row()["dtype"] is None
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_the_type_of_a_product_is_a_column(dtype):
+    (case,) = _cases("gemm", shape={"dtype": dtype}, scheme="w8a8")
+    assert _record(case, Outcome(Status.OK)).row()["dtype"] == dtype
 
 
 @pytest.mark.parametrize("bound", [Bound("compute", 0.5, 0.75), Bound("memory", 0.9, None), None])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -24,11 +25,12 @@ from harness.store import RunHeader, RunWriter, read_results
 
 
 def _workers() -> set[int]:
-    """Processes of this machine that are workers of this package."""
+    """Workers of this package that this test has started, by itself or through others; other tests may run beside it."""
     found = set()
+    own = os.environ["PYTEST_CURRENT_TEST"].partition(" ")[0].encode()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"harness.worker" in path.read_bytes():
+            if b"harness.worker" in path.read_bytes() and own in path.with_name("environ").read_bytes():
                 found.add(int(path.parent.name))
         except OSError:
             continue
@@ -64,9 +66,20 @@ def test_timeout_is_kept(fault_suite, tmp_path):
 
 
 def test_no_worker_outlives_a_run(fault_suite, tmp_path):
-    before = _workers()
+    seen: set[int] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            seen.update(_workers())
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
     harness.run(fault_suite("hang", "good"), out=tmp_path, case_timeout_s=1)
-    assert _workers() <= before
+    ended.set()
+    watcher.join()
+    assert seen, "this test would not see a worker that is there"
+    assert not _workers()
 
 
 def test_results_are_readable_and_complete(fault_suite, tmp_path):
@@ -139,7 +152,13 @@ def test_ctrl_c_keeps_rows_and_says_how_to_resume(fault_suite, tmp_path):
     out = tmp_path / "out"
     suite = fault_suite("slow", shapes=30)
     process = subprocess.Popen(
-        _script(suite, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        _script(suite, out),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell that is no terminal's starts what it puts in the background with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     _wait_for_rows(out, 2)
     os.killpg(process.pid, signal.SIGINT)

@@ -14,7 +14,22 @@ from typing import Any
 import typer
 
 from harness import __version__
-from harness.cli import compare, data, doctor, listing, plan, profile, report, run, schema, selfcheck, verify
+from harness.cli import (
+    check,
+    compare,
+    data,
+    doctor,
+    gatecheck,
+    history,
+    listing,
+    plan,
+    profile,
+    report,
+    run,
+    schema,
+    selfcheck,
+    verify,
+)
 from harness.cli.console import errors
 from harness.errors import HarnessError, SuiteError
 
@@ -34,10 +49,13 @@ app.command("plan")(plan.plan)
 app.command("list")(listing.list_)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("check")(check.check)
+app.command("history")(history.history)
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.command("selfcheck")(selfcheck.selfcheck)
+app.command("gatecheck")(gatecheck.gatecheck)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
 

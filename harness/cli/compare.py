@@ -30,6 +30,15 @@ def compare(
     across_machines: Annotated[
         bool, typer.Option("--across-machines", help="Compare records of different machines too.")
     ] = False,
+    interleave: Annotated[
+        Path | None,
+        typer.Option(metavar="SUITE", help="A and B are kernels: time them on SUITE's problems now, rounds in turn."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="With --interleave: auto, cpu or cuda:N.")] = "auto",
+    filter_: Annotated[
+        list[str] | None, typer.Option("--filter", help="With --interleave: axis=value, globs; repeatable.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=10, help="With --interleave: rounds a side.")] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Show cases that did not change too.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
@@ -43,6 +52,8 @@ def compare(
     - `harness compare 20260131T020000Z-1f3a 20260201T020000Z-77c0`
 
     - `harness compare results/reference/gemm results/gemm --markdown`
+
+    - `harness compare dp4a wmma_s8 --interleave suites/gemm.yaml --filter scheme=w8a8`
     """
     from harness.compare import compare_sides, find_side, read_side
     from harness.compare.export import jsonable, to_json, to_markdown
@@ -51,16 +62,38 @@ def compare(
 
     if markdown and as_json:
         raise HarnessError("--markdown, --json: choose one (got both); run the command twice for both")
-    before, after = (read_side(find_side(text, out), text) for text in (a, b))
-    rows = [after.newest(case_id) for case_id in after.records]
-    known = machine_floors(floors, out, rows)
-    found = compare_sides(before, after, known, across_machines=across_machines)
+    if interleave is not None:
+        found = _interleaved(interleave, a, b, device, filter_ or [], rounds, floors, out)
+    else:
+        before, after = (read_side(find_side(text, out), text) for text in (a, b))
+        rows = [after.newest(case_id) for case_id in after.records]
+        known = machine_floors(floors, out, rows)
+        found = compare_sides(before, after, known, across_machines=across_machines)
     if as_json:
         print(json.dumps(jsonable(to_json(found)), indent=2))
     elif markdown:
         print(to_markdown(found))
     else:
         _show(found, everything=all_)
+
+
+def _interleaved(
+    path: Path, a: str, b: str, name: str, filters: list[str], rounds: int, floors: Path | None, out: Path
+) -> Comparison:
+    from harness.backends import find_device
+    from harness.cli.console import errors
+    from harness.compare.interleave import InterleaveOptions, compare_interleaved, kernel_pairs
+    from harness.environment import environment_of
+    from harness.selfcheck.floors import machine_floors
+    from harness.suite import load_suite
+
+    device = find_device(name)
+    pairs = kernel_pairs(load_suite(path), device, a, b, filters)
+    environment = environment_of(device)
+    machine = {column: environment[column] for column in ("gpu", "cpu")}
+    known = machine_floors(floors, out, [{"case_id": two.case_id, **machine} for _, two in pairs])
+    options = InterleaveOptions(rounds=rounds)
+    return compare_interleaved(pairs, device, known, options, say=lambda words: errors.print(words, markup=False))
 
 
 def _show(found: Comparison, *, everything: bool) -> None:

@@ -34,6 +34,7 @@ def report(
 
     - `harness report results --single-file -o gemm.html`
     """
+    from harness.history.accepted import read_acceptances
     from harness.report.page import build_site
     from harness.report.serve import Preview, rebuild_on_change
     from harness.report.single import build_single_file
@@ -46,7 +47,8 @@ def report(
 
     def build() -> None:
         make, target = (build_single_file, single) if single_file else (build_site, out)
-        site = make(read_results(results), target, samples=read_samples(results), title=title)
+        accepted = read_acceptances(results)
+        site = make(read_results(results), target, samples=read_samples(results), title=title, acceptances=accepted)
         say(f"{site.records} records: open {site.index}")
 
     build()

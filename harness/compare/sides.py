@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,16 @@ class Side:
         rows = self.records[other["case_id"]]
         return next((row for row in rows if identity(row) == identity(other)), rows[0])
 
+    def of_cases(self, wanted: Callable[[str], bool]) -> Side:
+        """The cases of this side whose (newest) names are ``wanted``."""
+        kept = {case_id: rows for case_id, rows in self.records.items() if wanted(str(rows[0]["case"]))}
+        return Side(self.label, kept, self.files)
+
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """The runs that the records are from."""
+        return frozenset(row["run_id"] for rows in self.records.values() for row in rows)
+
     @property
     def passed_over(self) -> int:
         """Records of older runs of the same cases."""
@@ -52,17 +62,23 @@ class Side:
 
 def read_side(path: Path, label: str | None = None) -> Side:
     """All records of a file or below a folder. Raises StoreError for a path without results."""
+    return read_sides([path], label)
+
+
+def read_sides(paths: Sequence[Path], label: str | None = None) -> Side:
+    """All records of files and below folders, as one side. Raises StoreError where there are none."""
+    named = ", ".join(map(str, paths))
     records: dict[str, list[Row]] = {}
     files: dict[str, Path] = {}
-    for file, table in result_tables([path]):
+    for file, table in result_tables(paths):
         rows: list[Row] = table.to_pylist()
         for row in rows:
             files.setdefault(row["run_id"], file)
             records.setdefault(row["case_id"], []).append({**dict.fromkeys(COLUMNS), **row})
     if not records:
-        raise StoreError(f"{path}: holds no record yet; wait for the run's first case, or name another run")
+        raise StoreError(f"{named}: holds no record yet; wait for the run's first case, or name another run")
     newest_first = {key: tuple(sorted(rows, key=_run_id, reverse=True)) for key, rows in records.items()}
-    return Side(label or str(path), newest_first, files)
+    return Side(label or named, newest_first, files)
 
 
 def _run_id(row: Row) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,12 @@ import jinja2
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
+from harness.history.accepted import Acceptance
+from harness.history.model import History
 from harness.report.case_data import distributions, groups
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
+from harness.report.over_time import compare_data, history_data, history_of, regressions, side_of
 from harness.report.overview import overview
 from harness.report.script import assignment
 from harness.report.table import FILTERS, table
@@ -47,10 +50,24 @@ PAGES: tuple[PageSpec, ...] = (
         "Time and throughput of the kernels, and what accuracy they leave.",
         "figures.html.j2",
     ),
+    PageSpec(
+        "history", "History", "How the times of each case went, run by run, and where they changed.", "history.html.j2"
+    ),
+    PageSpec("compare", "Compare", "Two runs side by side: nights, commits, devices.", "compare.html.j2"),
     PageSpec("records", "Records", "Every record: search, filter, sort, download.", "records.html.j2"),
     PageSpec("case", "Case", "One case: its figures, its timing samples, how to run it again.", "case.html.j2", False),
 )
-_PARTS = ("report.css", "address.js", "text.js", "plots.js", "columns.js", "table.js", "panel.js")
+_PARTS = (
+    "report.css",
+    "address.js",
+    "text.js",
+    "plots.js",
+    "columns.js",
+    "table.js",
+    "panel.js",
+    "history_page.js",
+    "compare_page.js",
+)
 """Style sheet and scripts."""
 
 
@@ -90,11 +107,16 @@ _PAGE_CHOICES: tuple[tuple[str, str], ...] = (("op", "Operation"), ("device_labe
 
 
 def build_site(
-    records: pd.DataFrame, out: Path, *, samples: pd.DataFrame | None = None, title: str = "Quantization results"
+    records: pd.DataFrame,
+    out: Path,
+    *,
+    samples: pd.DataFrame | None = None,
+    title: str = "Quantization results",
+    acceptances: Sequence[Acceptance] = (),
 ) -> Site:
     """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
 
-    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases.
+    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases; ``acceptances`` the changes of level that were accepted.
 
     The same records give the same files. An earlier site in ``out`` is replaced; other files there are left alone.
 
@@ -102,20 +124,28 @@ def build_site(
         StoreError: ``out`` is a file or a folder of something else, cannot be written, or a column has a wrong type.
     """
     check_target(out)
-    install(out, site_files(records, samples=samples, title=title))
+    install(out, site_files(records, samples=samples, title=title, acceptances=acceptances))
     pages = tuple(out / f"{page.name}.html" for page in PAGES)
     return Site(index=pages[0], pages=pages, records=len(records))
 
 
-def site_files(records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str) -> dict[str, str]:
+def site_files(
+    records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, acceptances: Sequence[Acceptance] = ()
+) -> dict[str, str]:
     """The files of the site, path within it → text."""
     frame = tidy(records)
+    side = side_of(frame)
+    history = history_of(side, acceptances)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
     scripts = _scripts(frame, panels, samples)
+    scripts["history.js"] = assignment("harnessHistory", history_data(history))
+    scripts["compare.js"] = assignment("harnessCompare", compare_data(side, samples))
     assets = f"assets-{_digest(scripts)}"
     files = {f"{assets}/{name}": text for name, text in scripts.items()}
     files[PLOTLY] = get_plotlyjs()
-    return files | {f"{page.name}.html": _page(page, frame, panels[page.name], assets, title) for page in PAGES}
+    return files | {
+        f"{page.name}.html": _page(page, frame, panels[page.name], assets, title, history) for page in PAGES
+    }
 
 
 def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
@@ -188,7 +218,10 @@ def _choices(frame: pd.DataFrame, panels: tuple[Panel, ...]) -> tuple[Choice, ..
     )
 
 
-def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str) -> str:
+def _page(
+    page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets: str, title: str, history: History
+) -> str:
+    slower, further = regressions(history)
     template = environment().get_template(page.template)
     return template.render(
         page=page,
@@ -200,5 +233,10 @@ def _page(page: PageSpec, frame: pd.DataFrame, panels: tuple[Panel, ...], assets
         choices=_choices(frame, panels),
         filters=FILTERS,
         count=len(frame),
+        cases_with_history=len(history.cases),
+        runs_with_history=len(history.runs),
+        changed=history.changed,
+        regressions=slower,
+        further_regressions=further,
         overview=overview(frame) if page.name == "index" and len(frame) else None,
     )

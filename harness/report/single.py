@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from harness.errors import StoreError
+from harness.history.accepted import Acceptance
 from harness.report.page import TEMPLATES, Site, environment, site_files
 from harness.report.script import assignment
 
 
 def build_single_file(
-    records: pd.DataFrame, out: Path, *, samples: pd.DataFrame | None = None, title: str = "Quantization results"
+    records: pd.DataFrame,
+    out: Path,
+    *,
+    samples: pd.DataFrame | None = None,
+    title: str = "Quantization results",
+    acceptances: Sequence[Acceptance] = (),
 ) -> Site:
     """Write the site that ``build_site`` makes as one HTML file ``out``: it replaces an earlier one by rename.
 
@@ -28,7 +35,9 @@ def build_single_file(
         .get_template("single.html.j2")
         .render(
             site_title=title,
-            files=assignment("harnessFiles", site_files(records, samples=samples, title=title)),
+            files=assignment(
+                "harnessFiles", site_files(records, samples=samples, title=title, acceptances=acceptances)
+            ),
             script=(TEMPLATES / "single.js").read_text(encoding="utf-8"),
         )
     )

@@ -1,4 +1,4 @@
-"""Suite files and mappings → plain values with their positions. The only reader of YAML."""
+"""Suite files, policies and mappings → plain values with their positions. The only reader of YAML."""
 
 from __future__ import annotations
 

@@ -77,6 +77,7 @@ def _parsed(name: str, parse: Callable[[str], Any], pattern: str, examples: list
 def _calibration_pattern() -> str:
     number = r"(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,2})?"
     forms = {"none": "{}", "required": "{}:" + number, "optional": "{}(:" + number + ")?"}
+    forms["batched"] = "{}(:" + number + r"(,[1-9]\d{0,4})?)?"
     return "^(" + "|".join(forms[row.argument].replace("{}", row.name) for row in CALIBRATIONS.values()) + ")$"
 
 
@@ -97,7 +98,7 @@ CalibrationText = _parsed(
     "calibration",
     Calibration.parse,
     _calibration_pattern(),
-    ["minmax", "percentile:99.9", "mse", "kl", "fixed:3.5"],
+    ["minmax", "ema_minmax", "ema_minmax:0.01,32", "percentile:99.9", "mse", "kl", "fixed:3.5"],
 )
 ScaleFormatName = one_of("scale format", {row.name: row.doc for row in SCALE_FORMATS.values()})
 RangeName = one_of("range", RANGES)

@@ -77,12 +77,12 @@ class _Loader:
         )
 
     def _model(self) -> Any:
+        model = suite_model(self._op.name)
         try:
-            context = {BASE_FOLDER: self._folder}
-            return suite_model(self._op.name).model_validate(self._document.value, context=context)
+            return model.model_validate(self._document.value, context={BASE_FOLDER: self._folder})
         except ValidationError as error:
             problems: list[Any] = error.errors(include_url=False)
-            raise explain(self._document, self._op.name, problems) from None
+            raise explain(self._document, model, problems) from None
 
     def _shapes(self, model: Any) -> tuple[Shape, ...]:
         found: dict[Shape, None] = {}

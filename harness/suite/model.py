@@ -105,6 +105,9 @@ class GemmShape(Strict):
     k: Dimensions | None = Field(None, description="columns of both: what is summed over")
     weight: DataValue | None = Field(None, description="data of the weight, instead of data.weight")
     activation: DataValue | None = Field(None, description="data of the activation, instead of data.activation")
+    dtype: listed(ValueTypeName) = Field(  # type: ignore[valid-type]
+        ["f32"], description="type of the values of both and of the output; default f32"
+    )
 
 
 class TensorShape(Strict):
@@ -272,9 +275,8 @@ def suite_model(op_name: str) -> type[Strict]:
     return model
 
 
-def known_keys(op_name: str, location: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys that a mapping at ``location`` of the file accepts."""
-    model: Any = suite_model(op_name)
+def known_keys(model: Any, location: tuple[str | int, ...]) -> tuple[str, ...]:
+    """The keys that a mapping at ``location`` of a file accepts that ``model`` describes."""
     for step in location:
         if isinstance(step, int):
             continue

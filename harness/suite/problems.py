@@ -34,9 +34,9 @@ _RULES: dict[str, tuple[str, str]] = {
 """Type of pydantic's problem → rule, remedy."""
 
 
-def explain(document: Document, op: str, problems: list[Any]) -> SuiteError:
-    """One error for all ``problems`` of pydantic, the first ones in words."""
-    lines = [_line(document, op, problem) for problem in problems[:SHOWN_PROBLEMS]]
+def explain(document: Document, model: Any, problems: list[Any]) -> SuiteError:
+    """One error for all ``problems`` that pydantic's ``model`` has with the file, the first ones in words."""
+    lines = [_line(document, model, problem) for problem in problems[:SHOWN_PROBLEMS]]
     return together(lines, len(problems))
 
 
@@ -46,11 +46,11 @@ def together(lines: list[str], count: int) -> SuiteError:
     return SuiteError("\n".join(lines + more))
 
 
-def _line(document: Document, op: str, problem: Mapping[str, Any]) -> str:
+def _line(document: Document, model: Any, problem: Mapping[str, Any]) -> str:
     location: Location = tuple(problem["loc"])
     kind = problem["type"]
     if kind in _WITH_KEYS:
-        return _WITH_KEYS[kind](document, op, location, problem)
+        return _WITH_KEYS[kind](document, model, location, problem)
     message = problem["msg"].removeprefix("Value error, ")
     if kind in _RULES:
         rule, remedy = _RULES[kind]
@@ -68,23 +68,23 @@ def _filled(rule: str, problem: Mapping[str, Any]) -> str:
     return rule.format(**{name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in limits})
 
 
-def _unknown(document: Document, op: str, location: Location, problem: Mapping[str, Any]) -> str:
+def _unknown(document: Document, model: Any, location: Location, problem: Mapping[str, Any]) -> str:
     key = str(location[-1])
-    message = f"unknown key (got {shown(key)}); {nearest(key, known_keys(op, location[:-1]))}"
+    message = f"unknown key (got {shown(key)}); {nearest(key, known_keys(model, location[:-1]))}"
     return str(document.error(location, message, key=True))
 
 
-def _unknown_parameter(document: Document, op: str, location: Location, problem: Mapping[str, Any]) -> str:
+def _unknown_parameter(document: Document, model: Any, location: Location, problem: Mapping[str, Any]) -> str:
     return str(document.error(location, problem["msg"], key=True))
 
 
-def _missing(document: Document, op: str, location: Location, problem: Mapping[str, Any]) -> str:
+def _missing(document: Document, model: Any, location: Location, problem: Mapping[str, Any]) -> str:
     given = problem["input"]
     got = ", ".join(map(str, given)) if isinstance(given, dict) and given else "no keys"
     return str(document.error(location[:-1], f"{location[-1]} is missing (got {shown(got)[1:-1]}); add it"))
 
 
-_WITH_KEYS: dict[str, Callable[[Document, str, Location, Mapping[str, Any]], str]] = {
+_WITH_KEYS: dict[str, Callable[[Document, Any, Location, Mapping[str, Any]], str]] = {
     "extra_forbidden": _unknown,
     UNKNOWN_KEY: _unknown_parameter,
     "missing": _missing,

@@ -114,12 +114,15 @@ class _Entry:
             rule = f"a weight has two axes, n and k (got {weight.label} of shape {list(own)})"
             raise Misfit(self._weight_location, f"{rule}; reshape the file")
         ns, ks = self._real_or_given("n", weight, own), self._real_or_given("k", weight, own)
-        self._check_count(ns, ks, entry.m)
+        self._check_count(ns, ks, entry.m, entry.dtype)
         for position, m in enumerate(entry.m):
             for k in ks:
                 self._check_rows(activation, rows, m, k, position)
         sources = (("weight", weight), ("activation", activation))
-        shapes = tuple(Shape(entry.name, (m, n, k), sources) for n, k, m in itertools.product(ns, ks, entry.m))
+        shapes = tuple(
+            Shape(entry.name, (m, n, k), sources, dtype=dtype)
+            for n, k, m, dtype in itertools.product(ns, ks, entry.m, dict.fromkeys(entry.dtype))
+        )
         for shape in shapes:
             m, n, k = shape.extents
             for extents in ((m, k), (n, k), (m, n)):

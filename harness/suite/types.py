@@ -15,7 +15,7 @@ Axes = tuple[tuple[str, tuple[AxisValue, ...]], ...]
 @dataclass(frozen=True)
 class Shape:
     """One shape. ``extents`` is (m, n, k) of a product, else the tensor's shape; ``sources`` the data of each role;
-    ``dtype`` the type that a one-tensor op's tensor is stored in."""
+    ``dtype`` the type that a one-tensor op's tensor is stored in; of a product, that of both operands' values and the output."""
 
     name: str
     extents: tuple[int, ...]

@@ -15,9 +15,18 @@ from harness.errors import StoreError
 from harness.report import Site, build_site
 from harness.report.figures import FIGURES
 
-PAGES = ("index", "accuracy", "performance", "records", "case")
+PAGES = ("index", "accuracy", "performance", "history", "compare", "records", "case")
 FIGURE_PAGES = PAGES[:3]
-SCRIPTS = ("address.js", "text.js", "plots.js", "columns.js", "table.js", "panel.js")
+SCRIPTS = (
+    "address.js",
+    "text.js",
+    "plots.js",
+    "columns.js",
+    "table.js",
+    "panel.js",
+    "history_page.js",
+    "compare_page.js",
+)
 
 
 class Document(HTMLParser):
@@ -110,7 +119,7 @@ def test_hostile_text_stays_text(hostile: pd.DataFrame, tmp_path: Path) -> None:
     for path in site.index.parent.glob("assets-*/*.js"):
         if path.name not in SCRIPTS:
             text = path.read_text(encoding="utf-8")
-            assert "onerror" in text or path.name == "case.js"
+            assert "onerror" in text or path.name in ("case.js", "compare.js", "history.js")
             assert not set("<>&\u2028\u2029") & set(text)
 
 

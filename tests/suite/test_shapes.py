@@ -56,8 +56,11 @@ def test_types_of_a_tensor(given, types, extents):
     assert [shape.dtype for shape in _shapes(tensor, {"name": "a", **extents, **given})] == types
 
 
-def test_products_are_of_f32():
-    assert [shape.dtype for shape in _shapes(product, {"name": "a", "m": 1, "n": 2, "k": 3})] == ["f32"]
+def test_types_of_a_product_multiply_innermost():
+    entry = {"name": "a", "m": [1, 2], "n": 2, "k": 3}
+    assert [shape.dtype for shape in _shapes(product, entry)] == ["f32", "f32"]
+    found = _shapes(product, {**entry, "dtype": ["f32", "bf16"]})
+    assert [shape.label for shape in found] == ["a[1x2x3]", "a[1x2x3,bf16]", "a[2x2x3]", "a[2x2x3,bf16]"]
 
 
 @pytest.mark.parametrize(("dtype", "label"), [("f32", "a[2x3x4]"), ("f16", "a[2x3x4,f16]"), ("bf16", "a[2x3x4,bf16]")])

@@ -53,7 +53,7 @@ PRODUCTS = {
     "measure key": ("", "measure: {‸min_sample: 3}\n", "(got 'min_sample'); did you mean min_samples?"),
     "shape key": ("    n: 8\n", "    ‸nn: 8\n", "shapes.1.nn: unknown key (got 'nn'); did you mean n?"),
     "shape key of one tensor": ("n: 64,", "‸rows: 64,", "shapes.0.rows: unknown key"),
-    "shape key dtype": ("n: 64,", "n: 64, ‸dtype: f16,", "shapes.0.dtype: unknown key (got 'dtype')"),
+    "shape key dtype": ("n: 64,", "n: 64, dtype: ‸fp16,", "shapes.0.dtype.0: must be a known value type (got 'fp16')"),
     "data role": ("", "data: {‸weights: {distribution: normal}}\n", "did you mean weight?"),
     "baseline backend": ("", "baseline: {‸cudda: cublas_f16}\n", "(got 'cudda'); did you mean cuda?"),
     "baseline kernel": ("", "baseline: {cuda: ‸cublas_f61}\n", "did you mean cublas_f16?"),

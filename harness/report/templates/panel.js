@@ -3,12 +3,6 @@
 // Text from the results reaches the document through textContent and Option only.
 "use strict";
 
-const element = (name, settings = {}, ...children) => {
-  const made = Object.assign(document.createElement(name), settings);
-  made.append(...children);
-  return made;
-};
-
 // A word of a shell command: quoted unless it is plain.
 const quoted = (word) => (/^[\w.\/=:+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 

@@ -1,4 +1,4 @@
-// Values as text. Classic scripts in this order share their names: address.js, text.js, plots.js, columns.js, table.js, panel.js.
+// Values as text. Classic scripts in this order share their names: address.js, text.js, plots.js, columns.js, table.js, panel.js or the page's own.
 "use strict";
 
 const MISSING = "–";
@@ -31,4 +31,27 @@ function display(value, kind) {
     case "integer": return Math.abs(value) < 10000 ? String(value) : value.toLocaleString("en-US").replaceAll(",", "\u202f");
     default: return significant(value, 4);
   }
+}
+
+// An element with its properties and children. Text goes into textContent.
+const element = (name, settings = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), settings);
+  made.append(...children);
+  return made;
+};
+
+// Plotly renders a subset of HTML in every label.
+const escaped = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+// A table in the element `table`: each column has a title and makes a cell's text, or its link.
+function fillTable(table, caption, columns, rows) {
+  const head = element("tr", {}, ...columns.map(({ title, number }) => element("th", { scope: "col", textContent: title, className: number ? "number" : "" })));
+  const lines = rows.map((row) => element("tr", {}, ...columns.map(({ number, text, link, prose }, i) => {
+    const cell = element(i ? "td" : "th", { className: number ? "number" : prose ? "prose" : "" });
+    if (!i) cell.scope = "row";
+    if (link) cell.append(element("a", { href: link(row), textContent: text(row) }));
+    else cell.textContent = text(row);
+    return cell;
+  })));
+  table.replaceChildren(element("caption", { className: "hidden", textContent: caption }), element("thead", {}, head), element("tbody", {}, ...lines));
 }
