@@ -62,6 +62,7 @@ class Outcome:
     measure_s: float | None = None
     case_s: float | None = None
     kernel_digest: str | None = None
+    configuration: str | None = None
     started_at: str | None = None
 
 
@@ -117,6 +118,7 @@ _ACCURACY = (
 _ENVIRONMENT = (
     Column("started_at", TEXT, "UTC, ISO 8601"),
     Column("kernel_digest", TEXT, "digest of the kernel's source"),
+    Column("configuration", TEXT, "what was chosen: by auto the kernel, and constants that are tuned for the problem"),
     *(Column(row.name, TEXT, row.doc) for row in ENVIRONMENT),
 )
 
@@ -187,6 +189,7 @@ def _outcome_values(outcome: Outcome) -> Row:
         "case_s": outcome.case_s,
         "energy_j": outcome.energy_j,
         "kernel_digest": outcome.kernel_digest,
+        "configuration": outcome.configuration,
         "started_at": outcome.started_at,
         **outcome.metrics,
     }

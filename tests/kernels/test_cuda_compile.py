@@ -53,7 +53,7 @@ def _covering() -> dict[str, tuple[Specialisation, ...]]:
 @functools.cache
 def _planned(architecture: str) -> tuple[Specialisation, ...]:
     device = Device("cuda:0", "cuda", "any", architecture, 1 << 40)
-    found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device))]
+    found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device), device)]
     return tuple(dict.fromkeys([*found, *INSTRUMENTS]))
 
 

@@ -58,6 +58,8 @@ class Product:
     """``fp8``: in the tensor cores all along k; ``fp8_promoted``: in f32 from one 128 of k to the next."""
     requantized: OutputCodes | None = None
     operands: str = "f32"
+    weight_taken: NDArray[np.float32] | None = None
+    """The weight [n, k] as the kernel's own definition dequantizes it, where that rounds on the way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +81,8 @@ class GemmProblem:
     product: MatrixProduct = host_product
     dtype: str = "f32"
     """Type of the operands' values, and of the output where a kernel lets it be chosen."""
-    _rounded: dict[str, Float64] = field(default_factory=dict, init=False)
-    """Type → the product of operands in that type, made when it is first asked for."""
+    _rounded: dict[tuple[str, int], tuple[Float64, Any]] = field(default_factory=dict, init=False)
+    """Products of operands as kernels take them, made when they are first asked for."""
 
     @property
     def m(self) -> int:
@@ -94,18 +96,21 @@ class GemmProblem:
     def k(self) -> int:
         return int(self.weight.values.shape[1])
 
-    def expected_of(self, operands: str) -> Float64:
+    def expected_of(self, operands: str, weight_taken: NDArray[np.float32] | None = None) -> Float64:
         """Product on ``rows`` of the operands as a kernel takes them: what is not quantized rounded to that type."""
-        if operands == "f32":
+        if operands == "f32" and weight_taken is None:
             return self.expected
-        if operands not in self._rounded:
+        key = (operands, id(weight_taken))
+        if key not in self._rounded:
             kind = value_type(operands)
+            given = self.weight if weight_taken is None else Prepared(weight_taken, None)
             activation, weight = (
                 Prepared(kind.round(each.values), None) if each.quantized is None else each
-                for each in (self.activation, self.weight)
+                for each in (self.activation, given)
             )
-            self._rounded[operands] = quantized_product(activation, weight, self.rows, self.product)
-        return self._rounded[operands]
+            made = quantized_product(activation, weight, self.rows, self.product)
+            self._rounded[key] = (made, weight_taken)  # which must outlive its id
+        return self._rounded[key][0]
 
     def checked(self, values: NDArray[Any]) -> NDArray[Any]:
         """The ``rows`` of an array with a row for each of the output's."""
@@ -113,7 +118,7 @@ class GemmProblem:
 
     def bound(self, output: Product) -> Callable[[slice], Float64]:
         """Largest error that conforms, of a slice of the outputs on ``rows`` (counted along rows)."""
-        expected = self.expected_of(output.operands).reshape(-1)
+        expected = self.expected_of(output.operands, output.weight_taken).reshape(-1)
         of_sums, kind = self._bound_of_sums(output.sums, expected), finfo(output.values.dtype)
 
         def rounded(part: slice) -> Float64:
@@ -196,7 +201,7 @@ class Gemm:
             return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
         if output.requantized is not None:
             return _judge_codes(problem, output.requantized)
-        expected, bound = problem.expected_of(output.operands).reshape(-1), problem.bound(output)
+        expected, bound = problem.expected_of(output.operands, output.weight_taken).reshape(-1), problem.bound(output)
         found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums != "exact")
         if found.first is None:
             return Verdict(bound_used=found.bound_used)
