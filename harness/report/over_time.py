@@ -17,7 +17,7 @@ from harness.compare.compare import compare_sides
 from harness.compare.machine import identity
 from harness.compare.sides import Side
 from harness.errors import HarnessError
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.history.export import case_json
 from harness.history.model import History, build_history
 from harness.record import COLUMNS
@@ -60,10 +60,10 @@ def _plain(values: pd.Series) -> list[Any]:
     return [None if absent else value for value, absent in zip(values.tolist(), missing, strict=True)]
 
 
-def history_of(side: Side, acceptances: Sequence[Acceptance]) -> History:
+def history_of(side: Side, annotations: Sequence[Annotation]) -> History:
     """The cases that several runs have."""
     several = {case_id: rows for case_id, rows in side.records.items() if len({row["run_id"] for row in rows}) > 1}
-    return build_history(Side(side.label, several, {}), {}, acceptances)
+    return build_history(Side(side.label, several, {}), {}, annotations)
 
 
 def history_data(history: History) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.history.model import History
 from harness.report.case_data import distributions, groups
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
@@ -112,11 +112,11 @@ def build_site(
     *,
     samples: pd.DataFrame | None = None,
     title: str = "Quantization results",
-    acceptances: Sequence[Acceptance] = (),
+    annotations: Sequence[Annotation] = (),
 ) -> Site:
     """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
 
-    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases; ``acceptances`` the changes of level that were accepted.
+    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases; ``annotations`` the changes of level that were accepted.
 
     The same records give the same files. An earlier site in ``out`` is replaced; other files there are left alone.
 
@@ -124,18 +124,18 @@ def build_site(
         StoreError: ``out`` is a file or a folder of something else, cannot be written, or a column has a wrong type.
     """
     check_target(out)
-    install(out, site_files(records, samples=samples, title=title, acceptances=acceptances))
+    install(out, site_files(records, samples=samples, title=title, annotations=annotations))
     pages = tuple(out / f"{page.name}.html" for page in PAGES)
     return Site(index=pages[0], pages=pages, records=len(records))
 
 
 def site_files(
-    records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, acceptances: Sequence[Acceptance] = ()
+    records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, annotations: Sequence[Annotation] = ()
 ) -> dict[str, str]:
     """The files of the site, path within it → text."""
     frame = tidy(records)
     side = side_of(frame)
-    history = history_of(side, acceptances)
+    history = history_of(side, annotations)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
     scripts = _scripts(frame, panels, samples)
     scripts["history.js"] = assignment("harnessHistory", history_data(history))
