@@ -15,7 +15,8 @@ from plotly.offline import get_plotlyjs
 
 from harness.history.annotations import Annotation
 from harness.history.model import History
-from harness.report.case_data import distributions, groups
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
+from harness.report.case_data import distributions, groups, histograms
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
 from harness.report.over_time import compare_data, history_data, history_of, regressions, side_of
@@ -133,11 +134,13 @@ def site_files(
     records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, annotations: Sequence[Annotation] = ()
 ) -> dict[str, str]:
     """The files of the site, path within it → text."""
-    frame = tidy(records)
+    frame = tidy(records.drop(columns=HISTOGRAM, errors="ignore"))
     side = side_of(frame)
     history = history_of(side, annotations)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
-    scripts = _scripts(frame, panels, samples)
+    scripts = _scripts(frame, panels)
+    case_data = {"groups": groups(frame), "samples": distributions(samples), "errors": histograms(records)}
+    scripts["case.js"] = assignment("harnessCase", case_data)
     scripts["history.js"] = assignment("harnessHistory", history_data(history))
     scripts["compare.js"] = assignment("harnessCompare", compare_data(side, samples))
     assets = f"assets-{_digest(scripts)}"
@@ -158,16 +161,13 @@ def _panel(spec: FigureSpec, drawings: Drawings) -> Panel:
     return Panel(spec.name, spec.title, spec.description, spec.split, drawings.shown, drawings.left_out, absent)
 
 
-def _scripts(
-    frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]], samples: pd.DataFrame | None
-) -> dict[str, str]:
-    """Scripts, style sheet and data, which must fit each other."""
+def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:
+    """Scripts, style sheet and the data of figures and table, which must fit each other."""
     scripts = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in _PARTS}
     for page, figures in panels.items():
         if figures:
             scripts[f"{page}.js"] = assignment("harnessFigures", {figure.name: _figure(figure) for figure in figures})
     scripts["records.js"] = assignment("harnessRecords", table(frame))
-    scripts["case.js"] = assignment("harnessCase", {"groups": groups(frame), "samples": distributions(samples)})
     return scripts
 
 
