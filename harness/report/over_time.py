@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,15 @@ def _plain(values: pd.Series) -> list[Any]:
 
 
 def history_of(side: Side, annotations: Sequence[Annotation]) -> History:
-    """The cases that several runs have."""
-    several = {case_id: rows for case_id, rows in side.records.items() if len({row["run_id"] for row in rows}) > 1}
+    """The cases that several runs have on one machine."""
+    several = {case_id: own for case_id, rows in side.records.items() if (own := _repeated(rows))}
     return build_history(Side(side.label, several, {}), {}, annotations)
+
+
+def _repeated(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The records of machines that ran the case more than once."""
+    counts = Counter(identity(row) for row in rows)
+    return tuple(row for row in rows if counts[identity(row)] > 1)
 
 
 def history_data(history: History) -> dict[str, Any]:

@@ -62,9 +62,11 @@ _PARTS = (
     "report.css",
     "address.js",
     "text.js",
+    "filters.js",
     "plots.js",
     "columns.js",
     "table.js",
+    "siblings.js",
     "panel.js",
     "history_page.js",
     "compare_page.js",
@@ -89,6 +91,7 @@ class Panel:
     title: str
     description: str
     split: tuple[str, ...]
+    filters: bool
     drawings: tuple[Drawing, ...]
     left_out: int
     absent: str
@@ -158,7 +161,9 @@ def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
 def _panel(spec: FigureSpec, drawings: Drawings) -> Panel:
     reasons = sorted({drawing.absent for drawing in drawings.shown}) or ["no record has the status ok"]
     absent = "" if any(drawing.figure is not None for drawing in drawings.shown) else "; ".join(reasons)
-    return Panel(spec.name, spec.title, spec.description, spec.split, drawings.shown, drawings.left_out, absent)
+    return Panel(
+        spec.name, spec.title, spec.description, spec.split, spec.filters, drawings.shown, drawings.left_out, absent
+    )
 
 
 def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from harness.report.display import for_plotly
+from harness.report.columns import Kind
+from harness.report.display import for_plotly, number
 from harness.report.points import (
     KERNELS,
     SCHEMES,
@@ -26,6 +27,8 @@ from harness.report.tidy import natural_key, present
 SPEEDUP_TITLE = "Speed-up over the baseline (×), higher is better"
 TIME_TITLE = "Time per call (s), shorter is better"
 SHAPE_LIMIT = 60
+LEVELS_DB = (10, 20, 30, 40)
+"""Of SQNR, for which the fastest case is named: from what some models bear to what none notices."""
 
 
 def accuracy_against_speed(records: pd.DataFrame) -> go.Figure:
@@ -77,9 +80,23 @@ def accuracy_against_time(records: pd.DataFrame) -> go.Figure:
         cases, cases["time_s"], cases["sqnr_db"], lane.positions[len(shown.cases) :], Front(larger_x_is_better=False)
     )
     drawn = traces(shown.cases, rounded(shown.cases["time_s"]), lane.positions[: len(shown.cases)], SCHEMES)
-    return plot(
-        [*drawn, front], x=log_axis(TIME_TITLE, cases["time_s"], "s"), y=lane.axis, notes=[shown.note, lane.note]
-    )
+    notes = [*fastest_words(cases), shown.note, lane.note]
+    return plot([*drawn, front], x=log_axis(TIME_TITLE, cases["time_s"], "s"), y=lane.axis, notes=notes)
+
+
+def fastest_words(cases: pd.DataFrame) -> list[str]:
+    """Which case is fastest above each of ``LEVELS_DB``; a level whose answer is that of the one before is left out."""
+    told: list[str] = []
+    last: object = None
+    for level in LEVELS_DB:
+        good = cases[cases["sqnr_db"] >= level].sort_values("time_s", kind="stable")
+        if good.empty or good.index[0] == last:
+            continue
+        best = good.iloc[0]
+        last = good.index[0]
+        figures = f"{number(best['time_s'], Kind.SECONDS)}, {number(best['sqnr_db'], Kind.DECIBEL)}"
+        told.append(f"Fastest at {level} dB or more: {best['scheme_label']} by {best['kernel']} ({figures}).")
+    return told
 
 
 def time_by_kernel(records: pd.DataFrame) -> go.Figure:

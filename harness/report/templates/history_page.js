@@ -8,7 +8,6 @@ const SLOWER = "#D55E00", FASTER = "#009E73", POINTS = "#0072B2", NEUTRAL = "#80
 
 // Run ids begin with their time, 20260131T020000Z: 2026-01-31.
 const night = (run) => (/^\d{8}T/.test(run) ? `${run.slice(0, 4)}-${run.slice(4, 6)}-${run.slice(6, 8)}` : run);
-const percent = (ratio) => `${ratio >= 1 ? "+" : "−"}${significant(Math.abs(100 * (ratio - 1)), 3)} %`;
 const causeWords = (causes) => causes.map(({ name, before, after }) => `${name} ${before} → ${after}`).join(", ") || "nothing that is recorded";
 
 const NOTE = "✎";

@@ -50,6 +50,8 @@ class CasePage {
     document.querySelector("#case-command").textContent =
       `harness run ${quoted(`suites/${this.at("suite", row)}.yaml`)} --filter ${quoted(`case_id=${this.id}`)}`;
     this.headline(row);
+    document.querySelector("#case-bound").textContent = boundWords((name, other) => this.at(name, other), row);
+    showCalibrations(this, row);
     document.querySelector("#case-figures").replaceChildren(...this.groups.map(([title, names]) => this.group(title, names, row)).filter(Boolean));
     this.otherRuns(row);
     this.distribution(row);
