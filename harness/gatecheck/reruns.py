@@ -5,7 +5,7 @@ Nothing is resampled: what differs from night to night is what differed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +48,11 @@ class Night:
 def rerun_rates(
     paths: Sequence[Path], seed: int, say: Callable[[str], None] = lambda message: None
 ) -> tuple[GateRates, ...]:
-    """The gates on each night from the ``FEWEST_NIGHTS``-th on but the last, which is the second look at the one before.
-    Nothing where there are fewer nights."""
-    side = read_sides(paths)
-    runs = sorted(side.run_ids)
-    nights = range(FEWEST_NIGHTS - 1, len(runs) - 1)
+    """The gates on each night of each suite from the ``FEWEST_NIGHTS``-th on but the last, which is the second look at the one
+    before. Nothing where there are fewer nights."""
     counts = {name: np.zeros((len(SLOWDOWNS), 6), np.int64) for name in GATES}
-    for index in nights:
-        night = _night(side, runs[: index + 2])
-        say(f"night {index + 1} of {len(runs)}: {len(night.rows)} cases")
+    for index, night in enumerate(_nights(read_sides(paths))):
+        say(f"a night with {FEWEST_NIGHTS - 1} or more before it: {len(night.rows)} cases")
         for place, slowdown in enumerate(SLOWDOWNS):
             slowed = np.zeros(len(night.rows), bool)
             if slowdown:
@@ -74,8 +70,21 @@ def rerun_rates(
     )
 
 
+def _nights(side: Side) -> Iterator[Night]:
+    """Those that have enough nights before them and one after, suite by suite."""
+    runs: dict[str, set[str]] = {}
+    for rows in side.records.values():
+        for row in rows:
+            runs.setdefault(row["suite"], set()).add(row["run_id"])
+    for own in map(sorted, runs.values()):
+        for index in range(FEWEST_NIGHTS - 1, len(own) - 1):
+            night = _night(side, own[: index + 2])
+            if night.rows:
+                yield night
+
+
 def _night(side: Side, runs: Sequence[str]) -> Night:
-    """The last but one of ``runs`` is tonight."""
+    """The last but one of ``runs``, of one suite, is tonight."""
     earlier, (before, tonight, after) = frozenset(runs[:-2]), runs[-3:]
     by_run: list[Mapping[str, Row]] = []
     for run in (before, tonight, after):
