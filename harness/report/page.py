@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from harness.history.annotations import Annotation
 from harness.history.model import History
 from harness.numerics.error_histogram import COLUMN as HISTOGRAM
+from harness.report.accuracy_figures import SAME_CASE
 from harness.report.case_data import distributions, groups, histograms
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
@@ -142,7 +143,12 @@ def site_files(
     history = history_of(side, annotations)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
     scripts = _scripts(frame, panels)
-    case_data = {"groups": groups(frame), "samples": distributions(samples), "errors": histograms(records)}
+    case_data = {
+        "groups": groups(frame),
+        "alike": list(SAME_CASE),
+        "samples": distributions(samples),
+        "errors": histograms(records),
+    }
     scripts["case.js"] = assignment("harnessCase", case_data)
     scripts["history.js"] = assignment("harnessHistory", history_data(history))
     scripts["compare.js"] = assignment("harnessCompare", compare_data(side, samples))

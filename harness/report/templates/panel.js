@@ -1,5 +1,5 @@
 // One case (case.html#id=…&run=…): every figure of its record, its timing samples, its other runs, how to run it again.
-// globalThis.harnessCase: groups of columns, and by case and run the quantiles and rounds of the samples, and bins of errors.
+// globalThis.harnessCase: groups of columns, those in which cases of other calibrations agree, and by case and run the quantiles and rounds of the samples, and bins of errors.
 // Text from the results reaches the document through textContent and Option only.
 "use strict";
 
@@ -7,10 +7,10 @@
 const quoted = (word) => (/^[\w.\/=:+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 class CasePage {
-  constructor(records, { groups, samples, errors }) {
+  constructor(records, { groups, alike, samples, errors }) {
     this.columns = new Map(records.columns.map((data) => [data.name, new Column(data, records.count)]));
     this.count = records.count;
-    Object.assign(this, { groups, samples, errors });
+    Object.assign(this, { groups, alike, samples, errors });
     this.runs = document.querySelector("#case-run");
   }
 

@@ -2,9 +2,6 @@
 // Text from the results reaches the document through textContent only.
 "use strict";
 
-// Cases that agree in all of these differ in calibration alone (accuracy_figures.py pairs them by the same).
-const ALIKE = ["suite", "op", "kernel", "device_label", "shape_label", "data", "seed", ...["weight_", "activation_", ""].flatMap((operand) =>
-  ["format", "granularity", "symmetric", "scale_format", "narrow_range", "range"].map((axis) => operand + axis))];
 const CALIBRATIONS = ["weight_calibration", "activation_calibration", "calibration"];
 
 // "Bound by memory: 94 % of the measured peak, so at best 1.06 times as fast."
@@ -17,11 +14,12 @@ function boundWords(at, row) {
 }
 
 // The newest record of each calibration, most accurate first; the case itself among them.
-function calibrationsOf(at, count, row) {
-  const own = ALIKE.map((name) => at(name, row));
+// `alike`: columns in which they agree.
+function calibrationsOf(at, alike, count, row) {
+  const own = alike.map((name) => at(name, row));
   const newest = new Map();
   for (let other = 0; other < count; other++) {
-    if (at("status", other) !== "ok" || at("sqnr_db", other) === null || ALIKE.some((name, i) => at(name, other) !== own[i])) continue;
+    if (at("status", other) !== "ok" || at("sqnr_db", other) === null || alike.some((name, i) => at(name, other) !== own[i])) continue;
     const words = CALIBRATIONS.map((name) => at(name, other)).filter(Boolean).join(" × ");
     const kept = newest.get(words);
     if (!words) continue;
@@ -32,7 +30,7 @@ function calibrationsOf(at, count, row) {
 
 function showCalibrations(page, row) {
   const at = (name, other) => page.at(name, other);
-  const found = calibrationsOf(at, page.count, row);
+  const found = calibrationsOf(at, page.alike, page.count, row);
   document.querySelector("#case-calibrations").hidden = found.length < 2;
   if (found.length < 2) return;
   const finite = found.map(([, other]) => at("sqnr_db", other)).filter(Number.isFinite);
