@@ -31,7 +31,7 @@ class ComparePage {
   start() {
     const label = (run) => {
       const row = this.byRun.get(run).values().next().value;
-      return [this.at("suite", row), run, this.at("device_label", row)].filter(Boolean).join(" · ");
+      return [run, this.at("suite", row), this.at("device_label", row)].filter(Boolean).join(" · ");
     };
     for (const select of [this.a, this.b]) select.append(...this.runs.map((run) => new Option(label(run), run)));
     this.verdict.append(...VERDICTS.map((name) => new Option(name, name)));

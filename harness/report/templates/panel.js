@@ -91,8 +91,12 @@ class CasePage {
     document.querySelector("#case-samples").hidden = !found;
     if (!found) return;
     const [quantiles, rounds] = found;
+    const counted = (count, name) => `${display(count, "integer")} ${name}${count === 1 ? "" : "s"}`;
     document.querySelector("#case-samples-note").textContent =
-      `${display(this.at("samples", row), "integer")} samples; ${rounds.length} medians of rounds, in order.`;
+      `${counted(this.at("samples", row), "sample")} in ${counted(rounds.length, "round")}, whose medians are in order.`;
+    const spread = quantiles[0] !== quantiles.at(-1);
+    document.querySelector("#case-samples .pair").hidden = !spread;
+    if (!spread) return;
     const micro = (values) => values.map((value) => value * 1e6);
     const share = quantiles.map((_, i) => (100 * i) / (quantiles.length - 1));
     const line = (trace) => ({ type: "scatter", line: { color: accent(), width: 2 }, marker: { color: accent(), size: 6 }, ...trace });
