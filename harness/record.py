@@ -15,6 +15,8 @@ from harness.columns import FLAG, REAL, TEXT, WHOLE, Column, Row
 from harness.environment import ENVIRONMENT
 from harness.kernels.family import Work
 from harness.kernels.ops import OPS, column_prefix
+from harness.numerics.error_histogram import BINS, WIDTH
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
 from harness.numerics.metrics import METRICS
 from harness.peaks import Bound
 from harness.speed import SPEED, STATE, speed_values
@@ -53,7 +55,7 @@ class Outcome:
 
     status: Status
     reason: str | None = None
-    metrics: Mapping[str, float | int | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str | None] = field(default_factory=dict)
     work: Work | None = None
     timing: Timing | None = None
     bound: Bound | None = None
@@ -114,6 +116,11 @@ _ACCURACY = (
     Column("worst_block_mse", REAL, "mean squared error of that block (squared units)"),
     Column("code_entropy_bits", REAL, "Shannon entropy of the codes (bits an element)"),
     Column("codes_used", WHOLE, "codes that occur"),
+    Column(
+        HISTOGRAM,
+        TEXT,
+        f"counts of errors in {BINS} bins of {WIDTH:g} root mean squares, the middle one around 0, the ends open",
+    ),
 )
 _ENVIRONMENT = (
     Column("started_at", TEXT, "UTC, ISO 8601"),

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.fp8_sums import LINE, lost
 from harness.kernels.tensors import MatrixProduct, Prepared, host_product
-from harness.numerics.metrics import Comparison, decibel, evaluate
+from harness.numerics.error_histogram import described
+from harness.numerics.metrics import Comparison, decibel
 from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
 from harness.numerics.quantize import dequantize
 from harness.numerics.value_types import finfo, value_type
@@ -212,10 +213,10 @@ class Gemm:
             f"{values[row]!r} for {expected[at]!r} ± {bound(slice(at, at + 1))[0]:.3g}"
         )
 
-    def accuracy(self, problem: GemmProblem, output: Product) -> Metrics:
+    def accuracy(self, problem: GemmProblem, output: Product) -> Described:
         tensors = (problem.weight.values, problem.activation.values)
         return {
-            **evaluate(Comparison(problem.exact, problem.checked(output.values))),
+            **described(Comparison(problem.exact, problem.checked(output.values))),
             "weight_sqnr_db": problem.weight_sqnr_db,
             "activation_sqnr_db": problem.activation_sqnr_db,
             "nan_count": sum(count_where(np.isnan, tensor) for tensor in tensors),
