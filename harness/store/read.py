@@ -14,13 +14,13 @@ from harness.record import ARROW_SCHEMA, COLUMNS
 from harness.store.files import JOURNAL_SUFFIX, SAMPLES_SUFFIX, journal_header, read_journal, read_table
 
 
-def read_results(paths: Iterable[Path]) -> pd.DataFrame:
+def read_results(paths: Iterable[str | Path]) -> pd.DataFrame:
     """All records below ``paths`` (files or folders), of finished runs and of unfinished ones' journals.
 
     No case of a run appears twice. Columns are COLUMNS, then any that newer files have. Raises StoreError for a path
     that does not exist, a damaged file, or where there are no results at all.
     """
-    merged = pa.concat_tables([table for _, table in result_tables(paths)], promote_options="permissive")
+    merged = pa.concat_tables([table for _, table in result_tables(map(Path, paths))], promote_options="permissive")
     missing = [name for name in COLUMNS if name not in merged.column_names]
     for name in missing:
         merged = merged.append_column(name, pa.nulls(len(merged), COLUMNS[name].type))
