@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from harness.backends.cuda.compiler import precompile
-from harness.case import Case, request_of
+from harness.case import Case
 from harness.device import Device
 from harness.kernels import kernel as kernel_row
 from harness.kernels.specialisation import Specialisation
@@ -17,7 +17,7 @@ def specialisations(cases: Iterable[Case]) -> tuple[Specialisation, ...]:
     for case in cases:
         spec = kernel_row(case.op, case.kernel)
         if case.skip is None and spec.cuda is not None:
-            found[spec.cuda.specialise(request_of(case.operands))] = None
+            found[spec.cuda.specialise(case.request)] = None
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from harness.kernels.common.supports import (
     unquantized,
 )
 from harness.kernels.gemm import ladder
-from harness.kernels.spec import KernelSpec, Request, Supports, reference_spec
+from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
@@ -94,7 +94,8 @@ def _cpu(name: str, entry: str, doc: str, **more: object) -> KernelSpec:
     return KernelSpec(name, "gemm", "cpu", role, f"harness.kernels.gemm.{entry}", doc, **more)  # type: ignore[arg-type]
 
 
-_BOTH = frozenset({"weight", "activation"})
+_BOTH = frozenset({"weight", "activation", OUTPUT})
+"""Float baselines make the bare product, whatever follows it."""
 
 
 def _codes_product(element: str) -> Supports:
