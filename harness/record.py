@@ -99,7 +99,9 @@ _SCHEMES = tuple(
     for axis in AXES
 )
 _EPILOGUE = (
-    Column("epilogue_bias", FLAG, "whether a bias is added to a product; these three are null where nothing follows it"),
+    Column(
+        "epilogue_bias", FLAG, "whether a bias is added to a product; these three are null where nothing follows it"
+    ),
     Column("epilogue_function", TEXT, "activation function of a product's output"),
     Column("output_format", TEXT, "format that a product's output is requantized to; none: it keeps its type"),
 )
