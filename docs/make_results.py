@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.execute import source_digest
 from harness.kernels import kernel
+from harness.kernels.digest import source_digest
 from harness.store import read_results
 
 ROOT = Path(__file__).resolve().parent.parent

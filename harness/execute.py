@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import datetime
 import functools
-import hashlib
-import importlib.util
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from harness.backends import BACKENDS
-from harness.backends.cuda.source import digest
 from harness.case import Case
 from harness.device import Device
 from harness.identical import identical
 from harness.kernels import kernel as kernel_row
+from harness.kernels.digest import source_digest
 from harness.kernels.family import Guarded, Work
 from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec, load_attribute
-from harness.kernels.specialisation import SOURCE_ROOT
 from harness.kernels.tensors import Tensors
 from harness.peaks import Bound, Peaks, bound
 from harness.record import Outcome, Status
 from harness.timing import Timing
 from harness.timing.summary import median_of
+from harness.tuning.choose import Task, make
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A case's kernel, made on its device, with what it is judged by."""
+    """A case's kernel, made on its device, with what it is judged by. ``spec`` is the row that the kernel is of: where the
+    case's own chooses, the chosen one's. ``configuration``: what was chosen, in words."""
 
     spec: KernelSpec
     family: Any
     problem: Any
     kernel: Any
+    configuration: str | None = None
 
 
 def tensors_on(device: Device, *, offline: bool = False) -> Tensors:
@@ -48,10 +47,10 @@ def tensors_on(device: Device, *, offline: bool = False) -> Tensors:
 
 def prepare(case: Case, device: Device, tensors: Tensors) -> Prepared:
     """Load, calibrate and quantize the operands, and make the kernel. Whatever goes wrong comes as an exception."""
-    spec = kernel_row(case.op, case.kernel)
     family: Any = load_attribute(OPS[case.op].family)
     problem = family.problem(case, tensors)
-    return Prepared(spec, family, problem, spec.load()(problem, device))
+    made = make(kernel_row(case.op, case.kernel), Task(case.op, case.request, problem, family), device)
+    return Prepared(made.spec, family, problem, made.kernel, made.configuration)
 
 
 def execute(case: Case, device: Device, tensors: Tensors, *, energy: bool = False) -> Outcome:
@@ -84,6 +83,7 @@ def _run(case: Case, device: Device, tensors: Tensors, begin: float, energy: boo
         work=work,
         prepare_s=prepare_s,
         kernel_digest=source_digest(made.spec),
+        configuration=made.configuration,
     )
     if not verdict.conforms:
         return replace(outcome, status=Status.INACCURATE, reason=verdict.reason)
@@ -178,15 +178,3 @@ def _remark(metrics: dict[str, Any]) -> str | None:
     """NaN and Inf among the operands are said aloud."""
     nan, inf = metrics.get("nan_count") or 0, metrics.get("inf_count") or 0
     return f"{nan} NaN and {inf} Inf in the data, left out of the error" if nan or inf else None
-
-
-@functools.cache
-def source_digest(spec: KernelSpec) -> str | None:
-    """Digest of what the kernel computes with: its CUDA source with includes, comments stripped; else the Python file
-    that holds its class."""
-    if spec.cuda is not None:
-        return digest(SOURCE_ROOT / spec.cuda.file)
-    found = importlib.util.find_spec(spec.entry.partition(":")[0])
-    if found is None or found.origin is None:
-        return None
-    return hashlib.blake2b(Path(found.origin).read_bytes(), digest_size=10).hexdigest()

@@ -90,7 +90,7 @@ class _OnShape:
             suite=suite.name,
             op=self._op.name,
             kernel=spec.name,
-            backend=spec.backend or "cpu",  # what runs anywhere is NumPy
+            backend=spec.backend_on(self._device),
             scheme=variant.label,
             shape=self._shape,
             operands=self._operands_of(variant),

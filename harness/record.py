@@ -16,6 +16,8 @@ from harness.environment import ENVIRONMENT
 from harness.kernels.family import Work
 from harness.kernels.ops import OPS, column_prefix
 from harness.numerics.epilogue import NOTHING
+from harness.numerics.error_histogram import BINS, WIDTH
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
 from harness.numerics.metrics import METRICS
 from harness.peaks import Bound
 from harness.speed import SPEED, STATE, speed_values
@@ -54,7 +56,7 @@ class Outcome:
 
     status: Status
     reason: str | None = None
-    metrics: Mapping[str, float | int | None] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str | None] = field(default_factory=dict)
     work: Work | None = None
     timing: Timing | None = None
     bound: Bound | None = None
@@ -63,6 +65,7 @@ class Outcome:
     measure_s: float | None = None
     case_s: float | None = None
     kernel_digest: str | None = None
+    configuration: str | None = None
     started_at: str | None = None
 
 
@@ -121,10 +124,16 @@ _ACCURACY = (
     Column("worst_block_mse", REAL, "mean squared error of that block (squared units)"),
     Column("code_entropy_bits", REAL, "Shannon entropy of the codes (bits an element)"),
     Column("codes_used", WHOLE, "codes that occur"),
+    Column(
+        HISTOGRAM,
+        TEXT,
+        f"counts of errors in {BINS} bins of {WIDTH:g} root mean squares, the middle one around 0, the ends open",
+    ),
 )
 _ENVIRONMENT = (
     Column("started_at", TEXT, "UTC, ISO 8601"),
     Column("kernel_digest", TEXT, "digest of the kernel's source"),
+    Column("configuration", TEXT, "what was chosen: by auto the kernel, and constants that are tuned for the problem"),
     *(Column(row.name, TEXT, row.doc) for row in ENVIRONMENT),
 )
 
@@ -198,6 +207,7 @@ def _outcome_values(outcome: Outcome) -> Row:
         "case_s": outcome.case_s,
         "energy_j": outcome.energy_j,
         "kernel_digest": outcome.kernel_digest,
+        "configuration": outcome.configuration,
         "started_at": outcome.started_at,
         **outcome.metrics,
     }

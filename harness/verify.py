@@ -23,8 +23,8 @@ from harness.columns import Row
 from harness.device import Device
 from harness.environment import environment_of
 from harness.errors import DeviceError, HarnessError, did_you_mean
-from harness.execute import source_digest
 from harness.kernels import KERNELS
+from harness.kernels.digest import source_digest
 from harness.kernels.ops import OPS
 from harness.kernels.spec import KernelSpec
 from harness.kernels.specialisation import SOURCE_ROOT

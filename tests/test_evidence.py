@@ -9,7 +9,7 @@ import pytest
 
 from harness.device import Device
 from harness.errors import DeviceError, HarnessError
-from harness.execute import source_digest
+from harness.kernels.digest import source_digest
 from harness.kernels.spec import KernelSpec
 from harness.options import DEFAULT_EVIDENCE as EVIDENCE
 from harness.plan import plan
@@ -59,7 +59,7 @@ def test_conformance_covers_every_format_layout_type_and_symmetry():
 
     for op in ("quantize", "dequantize", "fake_quantize", "statistics"):
         cases = [case for case in plan(load_suite(conformance_suite(op)), HOPPER) if case.kernel == "affine"]
-        macros = [dict(each.macros) for each in specialisations(cases)]
+        macros = [dict(each.macros) for each in specialisations(cases, HOPPER)]
         seen = {name: {each.get(name) for each in macros} for name in macros[0]}
         assert seen["VALUE"] == {"0", "1", "2"}
         assert seen["LAYOUT"] == {"0", "1", "2", "3"}

@@ -19,11 +19,12 @@ from harness.cli.selfcheck import summary_line
 from harness.device import Device
 from harness.errors import HarnessError, StoreError
 from harness.plan import plan
+from harness.planned import planned_cases
 from harness.selfcheck.floors import floors_path, read_floors, store_floors
 from harness.selfcheck.options import SelfcheckOptions
 from harness.selfcheck.pairs import interleaved
 from harness.selfcheck.result import FloorKind, noise_floor
-from harness.selfcheck.run import default_suites, planned_cases, selfcheck, shares
+from harness.selfcheck.run import default_suites, selfcheck, shares
 from harness.suite import load_suite
 from harness.timing import Round
 
@@ -242,17 +243,17 @@ def test_default_suites_run_whole(device):
 
 def test_filters_choose_among_the_suites():
     suites = default_suites("cpu")
-    assert {case.kernel for case in planned_cases(suites, CPU, ["kernel=ort_f32"])} == {"ort_f32"}
-    assert {case.op for case in planned_cases(suites, CPU, ["weight.format=int4"])} == {"gemm"}
+    assert {case.kernel for case in planned_cases(suites, CPU, ["kernel=ort_f32"], "selfcheck")} == {"ort_f32"}
+    assert {case.op for case in planned_cases(suites, CPU, ["weight.format=int4"], "selfcheck")} == {"gemm"}
     with pytest.raises(HarnessError, match="--filter: must leave at least one case"):
-        planned_cases(suites, CPU, ["kernel=none_such"])
+        planned_cases(suites, CPU, ["kernel=none_such"], "selfcheck")
 
 
 def test_a_suite_without_cases_for_the_device(tmp_path, fault_suite):
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump(fault_suite("affine")))
     with pytest.raises(HarnessError, match=r"needs cases that can run on cpu .*harness plan --skipped"):
-        planned_cases([path], CPU, [])
+        planned_cases([path], CPU, [], "selfcheck")
 
 
 @pytest.fixture

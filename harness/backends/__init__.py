@@ -36,6 +36,7 @@ class Backend:
     usable: str = ""
     peaks: str = ""
     floor: str = ""
+    identity: str = ""
     energy: str = ""
     mark: str = ""
 
@@ -59,6 +60,7 @@ BACKENDS: dict[str, Backend] = {
             usable="harness.backends.cuda.session:is_usable",
             peaks="harness.backends.cuda.peaks:peaks",
             floor="harness.backends.cuda.floor:floor_s",
+            identity="harness.backends.cuda.peaks:identity",
             energy="harness.backends.cuda.energy:energy_of",
             mark="harness.backends.cuda.nvtx:nvtx_range",
         ),

@@ -28,6 +28,7 @@ from harness.cli import (
     run,
     schema,
     selfcheck,
+    tune,
     verify,
 )
 from harness.cli.console import errors
@@ -56,6 +57,7 @@ app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.command("selfcheck")(selfcheck.selfcheck)
 app.command("gatecheck")(gatecheck.gatecheck)
+app.command("tune")(tune.tune)
 app.command("profile")(profile.profile)
 app.add_typer(data.app, name="data")
 

@@ -94,11 +94,11 @@ def _comparer(
     from harness.compare import compare_sides, find_side, read_side
     from harness.compare.sides import read_sides
     from harness.history import hold_against
-    from harness.history.accepted import read_acceptances
+    from harness.history.annotations import read_annotations
     from harness.selfcheck.floors import machine_floors
 
     before = read_side(find_side(against, out), against) if against is not None else read_sides(history)
-    accepted = read_acceptances(history)
+    accepted = read_annotations(history)
 
     def compare(after: Side) -> Comparison:
         known = machine_floors(floors, out, [after.newest(case_id) for case_id in after.records])

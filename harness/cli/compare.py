@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,13 @@ def compare(
     ] = False,
     interleave: Annotated[
         Path | None,
-        typer.Option(metavar="SUITE", help="A and B are kernels: time them on SUITE's problems now, rounds in turn."),
+        typer.Option(
+            metavar="SUITE", help="A and B are kernels, or checkouts: time them on SUITE now, rounds in turn."
+        ),
+    ] = None,
+    flagged: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --interleave: what FILE (--json of compare or check) flags, no more."),
     ] = None,
     device: Annotated[str, typer.Option(help="With --interleave: auto, cpu or cuda:N.")] = "auto",
     filter_: Annotated[
@@ -54,6 +61,8 @@ def compare(
     - `harness compare results/reference/gemm results/gemm --markdown`
 
     - `harness compare dp4a wmma_s8 --interleave suites/gemm.yaml --filter scheme=w8a8`
+
+    - `harness compare ../before . --interleave suites/gemm.yaml --flagged check.json`
     """
     from harness.compare import compare_sides, find_side, read_side
     from harness.compare.export import jsonable, to_json, to_markdown
@@ -63,7 +72,7 @@ def compare(
     if markdown and as_json:
         raise HarnessError("--markdown, --json: choose one (got both); run the command twice for both")
     if interleave is not None:
-        found = _interleaved(interleave, a, b, device, filter_ or [], rounds, floors, out)
+        found = _interleaved(interleave, a, b, device, _filters(filter_ or [], flagged), rounds, floors, out)
     else:
         before, after = (read_side(find_side(text, out), text) for text in (a, b))
         rows = [after.newest(case_id) for case_id in after.records]
@@ -77,23 +86,38 @@ def compare(
         _show(found, everything=all_)
 
 
+def _filters(given: list[str], flagged: Path | None) -> list[str]:
+    from harness.compare.flagged import flagged_cases
+
+    return [*given, *(f"case_id={each}" for each in (flagged_cases(flagged) if flagged else ()))]
+
+
 def _interleaved(
     path: Path, a: str, b: str, name: str, filters: list[str], rounds: int, floors: Path | None, out: Path
 ) -> Comparison:
     from harness.backends import find_device
     from harness.cli.console import errors
+    from harness.compare.checkouts import Checkouts, compare_checkouts
     from harness.compare.interleave import InterleaveOptions, compare_interleaved, kernel_pairs
+    from harness.compare.lane_process import is_checkout
     from harness.environment import environment_of
     from harness.selfcheck.floors import machine_floors
     from harness.suite import load_suite
 
-    device = find_device(name)
-    pairs = kernel_pairs(load_suite(path), device, a, b, filters)
+    def say(words: str) -> None:
+        errors.print(words, markup=False)
+
+    device, options = find_device(name), InterleaveOptions(rounds=rounds)
     environment = environment_of(device)
     machine = {column: environment[column] for column in ("gpu", "cpu")}
-    known = machine_floors(floors, out, [{"case_id": two.case_id, **machine} for _, two in pairs])
-    options = InterleaveOptions(rounds=rounds)
-    return compare_interleaved(pairs, device, known, options, say=lambda words: errors.print(words, markup=False))
+
+    def known(cases: Sequence[str]) -> dict[str, float]:
+        return machine_floors(floors, out, [{"case_id": each, **machine} for each in cases])
+
+    if is_checkout(Path(a)) and is_checkout(Path(b)):
+        return compare_checkouts(Checkouts(Path(a), Path(b), path, device.name, tuple(filters)), known, options, say)
+    pairs = kernel_pairs(load_suite(path), device, a, b, filters)
+    return compare_interleaved(pairs, device, known([two.case_id for _, two in pairs]), options, say=say)
 
 
 def _show(found: Comparison, *, everything: bool) -> None:

@@ -34,7 +34,7 @@ def report(
 
     - `harness report results --single-file -o gemm.html`
     """
-    from harness.history.accepted import read_acceptances
+    from harness.history.annotations import read_annotations
     from harness.report.page import build_site
     from harness.report.serve import Preview, rebuild_on_change
     from harness.report.single import build_single_file
@@ -47,8 +47,8 @@ def report(
 
     def build() -> None:
         make, target = (build_single_file, single) if single_file else (build_site, out)
-        accepted = read_acceptances(results)
-        site = make(read_results(results), target, samples=read_samples(results), title=title, acceptances=accepted)
+        accepted = read_annotations(results)
+        site = make(read_results(results), target, samples=read_samples(results), title=title, annotations=accepted)
         say(f"{site.records} records: open {site.index}")
 
     build()

@@ -56,8 +56,9 @@ def selfcheck(
     """
     from harness.backends import find_device
     from harness.cli.progress import describe_device
+    from harness.planned import planned_cases
     from harness.selfcheck.floors import floors_path, read_floors, store_floors
-    from harness.selfcheck.run import default_suites, planned_cases
+    from harness.selfcheck.run import default_suites
     from harness.selfcheck.run import selfcheck as run
     from harness.verdict import MIN_ROUNDS
 
@@ -65,7 +66,7 @@ def selfcheck(
         raise HarnessError(f"--rounds: must be at least {MIN_ROUNDS} (got {rounds}); a rank test needs them")
     found = find_device(device)
     _say(describe_device(found))
-    cases = planned_cases([suite] if suite else default_suites(found.backend), found, filter_ or ())
+    cases = planned_cases([suite] if suite else default_suites(found.backend), found, filter_ or (), "selfcheck")
     path = floors_path(out, found)
     read_floors(path)  # what cannot be read could not be added to either: better known before than after
     result = run(cases, found, SelfcheckOptions(pairs, rounds, samples, offline), say=_say)

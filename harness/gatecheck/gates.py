@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.columns import Row
-from harness.gatecheck.noise import Rounds, Suite
+from harness.gatecheck.noise import Rounds, SessionSource
 from harness.gatecheck.options import GatecheckOptions
 from harness.history.changes import find_changes
 from harness.history.hold import judge_times
@@ -23,7 +23,7 @@ from harness.history.series import WATCHED, Point, Series
 from harness.selfcheck.result import noise_floor
 from harness.verdict import CasePair, CaseVerdict, Change, compare_cases
 
-_FIXED_RATIO = 0.05
+FIXED_RATIO = 0.05
 _FLOOR_PAIRS = 20  # A/A pairs a case, of which the largest difference is its floor
 
 
@@ -31,7 +31,7 @@ _FLOOR_PAIRS = 20  # A/A pairs a case, of which the largest difference is its fl
 class World:
     """A suite with what a gate knows of it before tonight: floors (as ``harness selfcheck`` finds them) and levels."""
 
-    suite: Suite
+    suite: SessionSource
     ids: tuple[str, ...]
     floors: dict[str, float]
     levels: tuple[Level | None, ...]
@@ -45,8 +45,12 @@ Gate = Callable[[World, NDArray[np.float64], np.random.Generator, GatecheckOptio
 """World, how many times as long each case takes now [cases] → what the gate says."""
 
 
-def make_world(rng: np.random.Generator, options: GatecheckOptions) -> World:
-    suite = Suite.drawn(rng, options.cases)
+DrawSuite = Callable[[np.random.Generator, int], SessionSource]
+"""Makes a suite of so many cases."""
+
+
+def make_world(rng: np.random.Generator, options: GatecheckOptions, draw: DrawSuite) -> World:
+    suite = draw(rng, options.cases)
     ids = tuple(f"c{index}" for index in range(options.cases))
     floors = _floors(suite, ids, rng, options.rounds)
     nights = np.stack([np.median(suite.session(rng, options.rounds), axis=1) for _ in range(options.nights)], axis=1)
@@ -56,7 +60,7 @@ def make_world(rng: np.random.Generator, options: GatecheckOptions) -> World:
     return World(suite, ids, floors, tuple(levels))
 
 
-def _floors(suite: Suite, ids: Sequence[str], rng: np.random.Generator, rounds: int) -> dict[str, float]:
+def _floors(suite: SessionSource, ids: Sequence[str], rng: np.random.Generator, rounds: int) -> dict[str, float]:
     pairs = [suite.interleaved(rng, rounds) for _ in range(_FLOOR_PAIRS)]
     ratios = np.stack([np.median(b, axis=1) / np.median(a, axis=1) for a, b in pairs], axis=1)
     return {case_id: noise_floor(own.tolist())[0] or 0.0 for case_id, own in zip(ids, ratios, strict=True)}
@@ -82,7 +86,7 @@ def two_runs(world: World, ratios: NDArray[np.float64], rng: np.random.Generator
 
 
 def _compared(world: World, a: Rounds, b: Rounds) -> Called:
-    return _called(compare_cases(list(map(CasePair, world.ids, a, b)), world.floors))
+    return called_of(compare_cases(list(map(CasePair, world.ids, a, b)), world.floors))
 
 
 def history(world: World, ratios: NDArray[np.float64], rng: np.random.Generator, options: GatecheckOptions) -> Called:
@@ -106,7 +110,7 @@ def _held(world: World, times: NDArray[np.float64], chosen: Sequence[int]) -> Ca
         {"case_id": world.ids[i], "time_s": float(times[i]), "time_low_s": None, "time_high_s": None} for i in chosen
     ]
     called = np.zeros(len(times), np.int8)
-    called[list(chosen)] = _called(judge_times(rows, [world.levels[i] for i in chosen], world.floors, world.floors))
+    called[list(chosen)] = called_of(judge_times(rows, [world.levels[i] for i in chosen], world.floors, world.floors))
     return called
 
 
@@ -125,10 +129,10 @@ def fixed_ratio(
 ) -> Called:
     a, b = (np.median(world.suite.session(rng, options.rounds), axis=1) for _ in range(2))
     difference = b * ratios / a - 1
-    return np.where(np.abs(difference) > _FIXED_RATIO, np.sign(difference), 0).astype(np.int8)
+    return np.where(np.abs(difference) > FIXED_RATIO, np.sign(difference), 0).astype(np.int8)
 
 
-def _called(verdicts: Sequence[CaseVerdict]) -> Called:
+def called_of(verdicts: Sequence[CaseVerdict]) -> Called:
     signs = {Change.SLOWER: 1, Change.FASTER: -1}
     return np.array([signs.get(each.verdict, 0) for each in verdicts], np.int8)
 

@@ -8,6 +8,7 @@ from its beginning to its end, and now and then the clock steps down in its mids
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,16 @@ _OFFSET = 0.5  # of a session, in units of the case's noise of rounds
 _DRIFT = 0.005  # standard deviation, over a session
 _STEP_CHANCE, _STEP = 0.02, (0.02, 0.08)
 _SLOW_CHANCE, _SLOW = 0.005, (0.05, 0.3)
+
+
+class SessionSource(Protocol):
+    """What gates are checked on: cases that can be measured as often as one likes."""
+
+    def session(self, rng: np.random.Generator, rounds: int) -> Rounds:
+        """A record of each case by itself."""
+
+    def interleaved(self, rng: np.random.Generator, rounds: int) -> tuple[Rounds, Rounds]:
+        """Two sides of each case in one session, A B, B A, A B, …"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.gatecheck.gates import GATES, make_world
+from harness.gatecheck.gates import GATES, DrawSuite, make_world
+from harness.gatecheck.noise import Suite
 from harness.gatecheck.options import (
     SLOWDOWNS,
     TARGET_FALSE,
@@ -61,13 +62,13 @@ class GateRates:
 
 
 def measure_rates(
-    options: GatecheckOptions, say: Callable[[str], None] = lambda message: None
+    options: GatecheckOptions, say: Callable[[str], None] = lambda message: None, draw: DrawSuite = Suite.drawn
 ) -> tuple[GateRates, ...]:
-    """Simulate ``options.repeats`` suites and ask every gate. The same options give the same rates."""
+    """Draw ``options.repeats`` suites (simulated ones, by default) and ask every gate. The same options give the same rates."""
     counts = {name: np.zeros((len(SLOWDOWNS), 6), np.int64) for name in GATES}
     for repeat in range(options.repeats):
         say(f"[{repeat + 1}/{options.repeats}] {options.cases} cases, {options.nights} nights")
-        world = make_world(np.random.default_rng([options.seed, repeat]), options)
+        world = make_world(np.random.default_rng([options.seed, repeat]), options, draw)
         quiet = np.array([world.floors[each] < TARGET_FLOOR for each in world.ids])
         for index, slowdown in enumerate(SLOWDOWNS):
             for name, (gate, _) in GATES.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from harness.compare.export import markdown_table
@@ -86,7 +87,7 @@ def case_json(case: CaseHistory) -> dict[str, Any]:
             "slower_since": level.slower_since,
         },
         "floor": case.floor,
-        "accepted": case.accepted,
+        "annotations": [asdict(each) for each in case.annotations],
         "last_ratio": case.last_ratio,
         "changes": [_change_json(change) for change in case.changes],
     }

@@ -14,7 +14,7 @@ from harness.compare.machine import identity
 from harness.compare.result import Comparison
 from harness.compare.sides import Side
 from harness.errors import StoreError
-from harness.history.accepted import Acceptance, accepted_since
+from harness.history.annotations import Annotation, accepted_since
 from harness.history.changes import find_changes
 from harness.history.levels import Level, level_of
 from harness.history.series import Series, series_of
@@ -32,7 +32,7 @@ def hold_against(
     history: Side,
     run: Side,
     bands: Mapping[str, float],
-    acceptances: Sequence[Acceptance] = (),
+    annotations: Sequence[Annotation] = (),
     *,
     noise: Mapping[str, float] | None = None,
     figures: Figures = EXACT,
@@ -46,7 +46,7 @@ def hold_against(
         series = [_series_like(a, row) for _, row in pairs]
         found = find_changes(series, bands)
         levels = [
-            level_of(each, changes, accepted_since(each.case, acceptances), bands.get(each.case_id, 0.0))
+            level_of(each, changes, accepted_since(each.case, annotations), bands.get(each.case_id, 0.0))
             for each, changes in zip(series, found, strict=True)
         ]
         return judge_times([row for _, row in pairs], levels, bands, bands if noise is None else noise)

@@ -19,10 +19,11 @@ _MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """``times`` [runs]: seconds of the runs that make the level. ``since``: its first run; ``slower_since``: the first run
+    """``times`` [runs]: seconds of the ``runs`` that make the level. ``since``: its first run; ``slower_since``: the first run
     of a slowdown after it that nobody accepted, None where there is none."""
 
     times: NDArray[np.float64]
+    runs: tuple[str, ...]
     since: str
     slower_since: str | None
 
@@ -66,4 +67,6 @@ def level_of(series: Series, changes: Sequence[Change], accepted: str | None, fl
             reference, slower_since = reference + own, None
         else:
             slower_since = slower_since or series.points[start].run_id
-    return Level(times[reference[-LOOKBACK:]], series.points[reference[0]].run_id, slower_since)
+    counted = reference[-LOOKBACK:]
+    runs = tuple(series.points[index].run_id for index in counted)
+    return Level(times[counted], runs, series.points[reference[0]].run_id, slower_since)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.compare.sides import Side
-from harness.history.accepted import Acceptance, accepted_since
+from harness.history.annotations import Annotation, accepted_since, annotations_of
 from harness.history.changes import Change, find_changes
 from harness.history.levels import Level, level_of
 from harness.history.series import Series, read_series
@@ -19,7 +19,7 @@ class CaseHistory:
     series: Series
     changes: tuple[Change, ...]
     level: Level | None
-    accepted: str | None
+    annotations: tuple[Annotation, ...]
     floor: float
 
     @property
@@ -51,11 +51,11 @@ class History:
         return sum(bool(case.changes) for case in self.cases)
 
 
-def build_history(side: Side, floors: Mapping[str, float], acceptances: Sequence[Acceptance] = ()) -> History:
+def build_history(side: Side, floors: Mapping[str, float], annotations: Sequence[Annotation] = ()) -> History:
     """Series, changes and levels of all records of ``side``."""
     series = read_series(side)
     cases = [
-        _case(each, changes, accepted_since(each.case, acceptances), floors.get(each.case_id, 0.0))
+        _case(each, changes, annotations_of(each.case, annotations), floors.get(each.case_id, 0.0))
         for each, changes in zip(series, find_changes(series, floors), strict=True)
     ]
     cases.sort(key=lambda case: case.changes[-1].run_id if case.changes else "", reverse=True)
@@ -64,5 +64,8 @@ def build_history(side: Side, floors: Mapping[str, float], acceptances: Sequence
     return History(side.label, tuple(sorted(side.run_ids)), tuple(cases))
 
 
-def _case(series: Series, changes: tuple[Change, ...], accepted: str | None, floor: float) -> CaseHistory:
-    return CaseHistory(series, changes, level_of(series, changes, accepted, floor), accepted, floor)
+def _case(
+    series: Series, changes: tuple[Change, ...], annotations: tuple[Annotation, ...], floor: float
+) -> CaseHistory:
+    level = level_of(series, changes, accepted_since(series.case, annotations), floor)
+    return CaseHistory(series, changes, level, annotations, floor)

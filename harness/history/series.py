@@ -12,8 +12,8 @@ from harness.columns import Row
 from harness.compare.machine import NOTED, identity
 from harness.compare.sides import Side
 
-WATCHED = (*NOTED, "kernel_digest")
-"""Columns that explain a change of level where they change with it: driver, libraries, power limit, commit, source."""
+WATCHED = (*NOTED, "kernel_digest", "configuration")
+"""Columns that explain a change of level where they change with it: driver, libraries, power limit, commit, source, tiles."""
 
 ACCURACY = "sqnr_db"
 

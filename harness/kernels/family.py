@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from harness.kernels.tensors import Tensors
 
 Metrics = Mapping[str, float | int | None]
+Described = Mapping[str, float | int | str | None]
+"""Metrics, and how the errors are distributed, as text."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Family(Protocol):
     def judge(self, problem: Any, output: Any) -> Verdict:
         """Conformance: the kernel's output against the oracle on the same quantized operands."""
 
-    def accuracy(self, problem: Any, output: Any) -> Metrics:
+    def accuracy(self, problem: Any, output: Any) -> Described:
         """How far the output is from the unquantized result."""
 
     def work(self, problem: Any, output: Any) -> Work:

@@ -59,6 +59,8 @@ class KernelSpec:
     and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles. ``arithmetic`` names
     the unit's rate that bounds its operations (``f16``, ``int8``, ``dp4a`` … of ``harness.backends.cuda.datasheet``).
     ``requires`` names a package that is not among this one's own (a peer's): without it the kernel's cases are skipped.
+    ``chooses``: a case of it is run by the fastest of the op's kernels that take it (``harness.tuning``); ``gives_codes``: its
+    output is coded once more, so that it never is that one.
     ``reorders_sums``: atomics order its sums, so that figures of its error differ from run to run; what it computes is held
     to its bound alone. All other kernels give the same figures every time. ``epilogue``: takes any; else none.
     """
@@ -79,6 +81,8 @@ class KernelSpec:
     requires: str = ""
     reorders_sums: bool = False
     epilogue: bool = False
+    chooses: bool = False
+    gives_codes: bool = False
 
     def problem(self, request: Request, device: Device) -> str | None:
         """Why ``device`` cannot serve ``request`` with this kernel, or None."""
@@ -91,6 +95,10 @@ class KernelSpec:
         if self.requires and importlib.util.find_spec(self.requires) is None:
             return f"needs the package {self.requires}: pip install {self.requires}"
         return None
+
+    def backend_on(self, device: Device) -> str:
+        """The backend that runs it where ``device`` is what there is. What runs anywhere is NumPy."""
+        return self.backend or (device.backend if self.chooses else "cpu")
 
     def load(self) -> Any:
         """The class that runs this kernel."""

@@ -104,7 +104,7 @@ def _left_out_note(count: int) -> str:
 
 # What two cases must share to differ in calibration alone. The scheme's name is not among them: it may spell out the
 # calibration, and its axes are.
-_SAME_CASE = (
+SAME_CASE = (
     "suite", "op", "kernel", "device_label", "shape_label", "data", "seed",
     *(
         prefix + name
@@ -112,7 +112,7 @@ _SAME_CASE = (
         for name in ("format", "granularity", "symmetric", "scale_format", "narrow_range", "range")
     ),
 )  # fmt: skip
-PAIRING_COLUMNS = (*_SAME_CASE, "weight_calibration", "activation_calibration")
+PAIRING_COLUMNS = (*SAME_CASE, "weight_calibration", "activation_calibration")
 
 
 def calibration_gain(records: pd.DataFrame) -> go.Figure:
@@ -127,7 +127,7 @@ def paired_with_minmax(records: pd.DataFrame) -> pd.DataFrame:
     cases = records[present(records, ["sqnr_db", "operand_format", "operand_calibration"])]
     cases = cases[np.isfinite(cases["sqnr_db"])]
     others = cases["activation_calibration"].where(cases["weight_calibration"].notna(), None)
-    same = cases.assign(other_calibration=others).groupby([*_SAME_CASE, "other_calibration"], dropna=False).ngroup()
+    same = cases.assign(other_calibration=others).groupby([*SAME_CASE, "other_calibration"], dropna=False).ngroup()
     by_minmax = cases["operand_calibration"] == "minmax"
     reference = cases.loc[by_minmax, "sqnr_db"].groupby(same[by_minmax]).median()
     paired = cases.assign(minmax_db=same.map(reference))

@@ -1,10 +1,11 @@
-"""What the page of a case shows beside the records: which columns stand together, and how its timing samples lie."""
+"""What the page of a case shows beside the records: which columns stand together, how its timing samples lie, and its errors."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
 from harness.report.columns import COLUMNS
 from harness.report.overview import environment_columns
 
@@ -13,6 +14,7 @@ QUANTILES = 41
 ROUNDS = 64
 """Medians of rounds that are shown at most: the first ones."""
 _DIGITS = 5
+_SHARE_DIGITS = 3
 
 _ACCURACY = (
     "sqnr_db", "mse", "max_abs_error", "max_error_index", "mean_relative_error", "cosine", "weight_sqnr_db",
@@ -31,6 +33,7 @@ _MACHINE = (
 )  # fmt: skip
 
 Distributions = dict[str, dict[str, list[list[float]]]]
+Histograms = dict[str, dict[str, list[float]]]
 
 
 def groups(records: pd.DataFrame) -> list[tuple[str, list[str]]]:
@@ -56,6 +59,23 @@ def distributions(samples: pd.DataFrame | None) -> Distributions:
         quantiles = np.quantile(own["time_s"].to_numpy(dtype=float), np.linspace(0, 1, QUANTILES))
         rounds = own.groupby("round", sort=True)["time_s"].median().to_numpy(dtype=float)[:ROUNDS]
         found.setdefault(str(case_id), {})[str(run_id)] = [_rounded(quantiles), _rounded(rounds)]
+    return found
+
+
+def histograms(records: pd.DataFrame) -> Histograms:
+    """Case id → run id → the first bin that is not empty, how many errors were counted, and the bins from there on, in errors
+    of ten thousand."""
+    found: Histograms = {}
+    if HISTOGRAM not in records:
+        return found
+    known = records[records[HISTOGRAM].notna()]
+    for case_id, run_id, text in zip(known["case_id"], known["run_id"], known[HISTOGRAM], strict=True):
+        counts = np.array([int(word) for word in str(text).split() if word.isdecimal()])
+        filled = np.flatnonzero(counts)
+        if filled.size:
+            shares = 1e4 * counts[filled[0] : filled[-1] + 1] / counts.sum()
+            own = [float(f"{share:.{_SHARE_DIGITS}g}") for share in shares.tolist()]
+            found.setdefault(str(case_id), {})[str(run_id)] = [int(filled[0]), int(counts.sum()), *own]
     return found
 
 

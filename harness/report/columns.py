@@ -142,6 +142,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("reference_rows", "Checked rows", Kind.INTEGER),
     Column("baseline_case_id", "Baseline's case id", Kind.TEXT),
     Column("kernel_digest", "Kernel's digest", Kind.TEXT),
+    Column("configuration", "Chosen configuration", Kind.TEXT),
     Column("started_at", "Started at (UTC)", Kind.TEXT),
 )
 

@@ -13,6 +13,7 @@ from harness.report import accuracy_figures as accuracy
 from harness.report import limit_figures as limits
 from harness.report import speed_figures as speed
 from harness.report.points import COLUMNS as POINT_COLUMNS
+from harness.report.points import FILTERED
 from harness.report.tidy import natural_key, present, recommendable
 
 # More are too many to choose among, and would make the page slow to build and to load.
@@ -25,7 +26,8 @@ class FigureSpec:
 
     ``columns`` are those without which it cannot be drawn, ``optional`` further ones that it reads, ``split`` those
     whose values get a drawing each, among which the reader chooses. ``suits`` makes further demands on the records: it
-    returns the sentence for when they are not met.
+    returns the sentence for when they are not met. ``filters``: the reader can choose among its points by kernel, shape,
+    format and granularity, which must then be ``optional``.
     """
 
     name: str
@@ -37,6 +39,7 @@ class FigureSpec:
     split: tuple[str, ...] = ("op",)
     suits: Callable[[pd.DataFrame], str] = lambda _: ""
     optional: tuple[str, ...] = ()
+    filters: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ FIGURES: tuple[FigureSpec, ...] = (
         speed.accuracy_against_speed,
         ("sqnr_db", "time_s"),
         split=("op", "device_label"),
+        optional=FILTERED,
+        filters=True,
     ),
     FigureSpec(
         "error_by_format",

@@ -50,7 +50,17 @@ def roofline(records: pd.DataFrame) -> go.Figure:
     sheet = datasheet(str(records["device_label"].iloc[0]))
     drawn = [
         *_roofs(ends, copies, roofs, "measured", "solid"),
-        *(_roofs(ends, [sheet.memory_bytes_per_s], _sheet_roofs(sheet, roofs), "data sheet", "dot") if sheet else []),
+        *(
+            _roofs(
+                ends,
+                [sheet.memory_bytes_per_s],
+                _sheet_roofs(sheet, roofs or [*cases["flops_per_s"]]),
+                "data sheet",
+                "dot",
+            )
+            if sheet
+            else []
+        ),
         *traces(shown.cases, rounded(shown.cases["intensity"]), rounded(shown.cases["flops_per_s"]), KERNELS),
     ]
     tops = [*cases["flops_per_s"], *roofs]
@@ -70,7 +80,8 @@ def roofline(records: pd.DataFrame) -> go.Figure:
 
 
 def _sheet_roofs(sheet: DataSheet, measured: list[float]) -> list[float]:
-    """Of the sheet's rates the next above each measured roof: the arithmetic that the roof is of."""
+    """Of the sheet's rates the next above each measured roof: the arithmetic that the roof is of. Without measured ones, above
+    each case: what it could be bound by."""
     rates = sorted(set(sheet.rates.values()))
     return sorted(
         {next((rate for rate in rates if rate >= roof * (1 - _SAME_CEILING)), rates[-1]) for roof in measured}

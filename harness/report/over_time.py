@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from harness.compare.compare import compare_sides
 from harness.compare.machine import identity
 from harness.compare.sides import Side
 from harness.errors import HarnessError
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.history.export import case_json
 from harness.history.model import History, build_history
+from harness.history.series import Cause
 from harness.record import COLUMNS
 from harness.verdict import CasePair, CaseVerdict, compare_cases
 
@@ -60,15 +62,23 @@ def _plain(values: pd.Series) -> list[Any]:
     return [None if absent else value for value, absent in zip(values.tolist(), missing, strict=True)]
 
 
-def history_of(side: Side, acceptances: Sequence[Acceptance]) -> History:
-    """The cases that several runs have."""
-    several = {case_id: rows for case_id, rows in side.records.items() if len({row["run_id"] for row in rows}) > 1}
-    return build_history(Side(side.label, several, {}), {}, acceptances)
+def history_of(side: Side, annotations: Sequence[Annotation]) -> History:
+    """The cases that several runs have on one machine."""
+    several = {case_id: own for case_id, rows in side.records.items() if (own := _repeated(rows))}
+    return build_history(Side(side.label, several, {}), {}, annotations)
+
+
+def _repeated(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The records of machines that ran the case more than once."""
+    counts = Counter(identity(row) for row in rows)
+    return tuple(row for row in rows if counts[identity(row)] > 1)
 
 
 def history_data(history: History) -> dict[str, Any]:
-    """Every case with its points; runs by number, times in seconds to five digits."""
+    """Every case with its points; runs by number, times in seconds to five digits. ``events``: [run, number of a text in
+    ``texts``] where the environment of a case changed."""
     number = {run_id: index for index, run_id in enumerate(history.runs)}
+    texts: dict[str, int] = {}
     cases = []
     for case in history.cases:
         made = case_json(case)
@@ -78,9 +88,18 @@ def history_data(history: History) -> dict[str, Any]:
         made["low_s"] = [_rounded(point.low_s) for point in points]
         made["high_s"] = [_rounded(point.high_s) for point in points]
         made["sqnr_db"] = [_rounded(point.sqnr_db) for point in points]
+        made["events"] = [
+            [number[points[index].run_id], texts.setdefault(words, len(texts))]
+            for index in range(1, len(points))
+            if (words := _words(case.series.causes(index)))
+        ]
         made["failed"] = [[number[run_id], status] for run_id, status in case.series.failed]
         cases.append(made)
-    return {"runs": list(history.runs), "cases": cases}
+    return {"runs": list(history.runs), "texts": list(texts), "cases": cases}
+
+
+def _words(causes: Sequence[Cause]) -> str:
+    return ", ".join(f"{each.name} {each.before} → {each.after}" for each in causes)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -95,7 +114,7 @@ def regressions(history: History) -> tuple[tuple[Regression, ...], int]:
         assert case.level is not None
         since = case.level.slower_since or ""
         change = next((each for each in case.changes if each.run_id == since), None)
-        causes = ", ".join(f"{each.name} {each.before} → {each.after}" for each in change.causes[:2]) if change else ""
+        causes = _words(change.causes[:2]) if change else ""
         ratio = f"{case.last_ratio:.3f}×"
         rows.append(Regression(case.series.case_id, case.series.case, case.series.machine, ratio, since, causes))
     return tuple(rows), len(found) - len(rows)

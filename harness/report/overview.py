@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,6 +19,7 @@ SHOWN_VALUES = 6
 SHOWN_REASONS = 10
 REASON_LENGTH = 300
 BEST = 5
+PAIRS = 6
 
 _DERIVED = {
     "scheme_label", "shape_label", "device_label", "operand_format", "operand_granularity", "operand_calibration",
@@ -32,6 +34,18 @@ class Fact:
 
     term: str
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DevicePair:
+    """Two devices that ran the same cases: their newest runs that share the most."""
+
+    a: str
+    b: str
+    suite: str
+    run_a: str
+    run_b: str
+    cases: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,8 @@ class BestRow:
 @dataclass(frozen=True)
 class BestTable:
     title: str
+    op: str
+    device: str
     speed_title: str
     by_accuracy: tuple[BestRow, ...]
     by_speed: tuple[BestRow, ...]
@@ -74,6 +90,7 @@ class Overview:
     """Everything that ``index.html`` states beside its figure."""
 
     facts: tuple[Fact, ...]
+    devices: tuple[DevicePair, ...]
     environment: tuple[Fact, ...]
     statuses: tuple[StatusCount, ...]
     reasons: tuple[ReasonCount, ...]
@@ -86,12 +103,40 @@ def overview(records: pd.DataFrame) -> Overview:
     reasons = _reasons(records)
     return Overview(
         facts=_facts(records),
+        devices=device_pairs(records),
         environment=environment(records),
         statuses=_statuses(records),
         reasons=tuple(reasons[:SHOWN_REASONS]),
         further_reasons=max(0, len(reasons) - SHOWN_REASONS),
         best=_best_tables(records),
     )
+
+
+def _runs(column: pd.Series) -> tuple[str, ...]:
+    """The newest runs, and how many more there are; ids begin with their time."""
+    runs = sorted({str(run) for run in column.dropna()}, reverse=True)
+    if not runs:
+        return (MISSING,)
+    more = (f"and {len(runs) - SHOWN_VALUES + 1:,} older ones",) if len(runs) > SHOWN_VALUES else ()
+    return (*runs[: SHOWN_VALUES - len(more)], *more)
+
+
+def device_pairs(records: pd.DataFrame) -> tuple[DevicePair, ...]:
+    """Devices that can be held side by side, at most ``PAIRS``: of each pair the suite with the most timed cases in common,
+    and its newest runs there."""
+    timed = records[(records["status"] == "ok") & records["time_s"].notna()].dropna(
+        subset=["suite", "run_id", "case_id"]
+    )
+    newest: dict[tuple[str, str], tuple[str, frozenset[str]]] = {}
+    for (suite, device, run), rows in timed.groupby(["suite", "device_label", "run_id"], sort=True):
+        newest[str(suite), str(device)] = (str(run), frozenset(rows["case_id"]))
+    best: dict[tuple[str, str], DevicePair] = {}
+    for (suite, a), (run_a, cases_a) in newest.items():
+        for (other, b), (run_b, cases_b) in newest.items():
+            common = len(cases_a & cases_b)
+            if suite == other and a < b and common > (best[a, b].cases if (a, b) in best else 0):
+                best[a, b] = DevicePair(a, b, suite, run_a, run_b, common)
+    return tuple(sorted(best.values(), key=lambda pair: (-pair.cases, pair.a, pair.b))[:PAIRS])
 
 
 def environment_columns(records: pd.DataFrame) -> list[str]:
@@ -104,7 +149,6 @@ _FACTS: tuple[tuple[str, str], ...] = (
     ("Operations", "op"),
     ("Devices", "device_label"),
     ("Backends", "backend"),
-    ("Runs", "run_id"),
 )
 
 
@@ -115,7 +159,7 @@ def _facts(records: pd.DataFrame) -> tuple[Fact, ...]:
         f"{records['scheme_label'].nunique():,} schemes",
         f"{records['shape_label'].nunique():,} shapes",
     ]
-    return (*facts, Fact("Extent", (f"{len(records):,} records", *counts)))
+    return (*facts, Fact("Runs", _runs(records["run_id"])), Fact("Extent", (f"{len(records):,} records", *counts)))
 
 
 def environment(records: pd.DataFrame) -> tuple[Fact, ...]:
@@ -190,10 +234,10 @@ def _best_tables(records: pd.DataFrame) -> tuple[BestTable, ...]:
     one_device = good["device_label"].nunique() <= 1
     keys = ["op"] if one_device else ["op", "device_label"]
     groups = sorted(good.groupby(keys, sort=False), key=lambda group: [natural_key(str(part)) for part in group[0]])
-    return tuple(_best_table(" on ".join(str(part) for part in key), rows) for key, rows in groups)
+    return tuple(_best_table(key, rows) for key, rows in groups)
 
 
-def _best_table(title: str, cases: pd.DataFrame) -> BestTable:
+def _best_table(key: Sequence[Hashable], cases: pd.DataFrame) -> BestTable:
     by_speedup = bool(cases["speedup"].notna().any())
     column, kind = ("speedup", Kind.RATIO) if by_speedup else ("time_s", Kind.SECONDS)
     rows = geometric_means_of(cases, column)
@@ -201,7 +245,9 @@ def _best_table(title: str, cases: pd.DataFrame) -> BestTable:
     by_accuracy = _one_per_scheme(rows[rows["sqnr_db"].notna()], "sqnr_db", ascending=False)
     by_speed = _one_per_scheme(rows[rows[column].notna()], column, ascending=not by_speedup)
     return BestTable(
-        title=title,
+        title=" on ".join(map(str, key)),
+        op=str(key[0]),
+        device=str(key[1]) if len(key) > 1 else "",
         speed_title="Speed-up" if by_speedup else "Time",
         by_accuracy=_best_rows(by_accuracy, column, kind),
         by_speed=_best_rows(by_speed, column, kind),

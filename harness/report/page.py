@@ -13,9 +13,11 @@ import jinja2
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.history.model import History
-from harness.report.case_data import distributions, groups
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
+from harness.report.accuracy_figures import SAME_CASE
+from harness.report.case_data import distributions, groups, histograms
 from harness.report.figures import FIGURES, Drawing, Drawings, FigureSpec, draw
 from harness.report.install import check_target, install
 from harness.report.over_time import compare_data, history_data, history_of, regressions, side_of
@@ -61,9 +63,11 @@ _PARTS = (
     "report.css",
     "address.js",
     "text.js",
+    "filters.js",
     "plots.js",
     "columns.js",
     "table.js",
+    "siblings.js",
     "panel.js",
     "history_page.js",
     "compare_page.js",
@@ -88,6 +92,7 @@ class Panel:
     title: str
     description: str
     split: tuple[str, ...]
+    filters: bool
     drawings: tuple[Drawing, ...]
     left_out: int
     absent: str
@@ -112,11 +117,11 @@ def build_site(
     *,
     samples: pd.DataFrame | None = None,
     title: str = "Quantization results",
-    acceptances: Sequence[Acceptance] = (),
+    annotations: Sequence[Annotation] = (),
 ) -> Site:
     """Write the site of ``records`` (one row a case, columns as documented under Results) to the folder ``out``.
 
-    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases; ``acceptances`` the changes of level that were accepted.
+    ``samples`` are their timing samples (columns of ``read_samples``), shown on the pages of cases; ``annotations`` the changes of level that were accepted.
 
     The same records give the same files. An earlier site in ``out`` is replaced; other files there are left alone.
 
@@ -124,20 +129,27 @@ def build_site(
         StoreError: ``out`` is a file or a folder of something else, cannot be written, or a column has a wrong type.
     """
     check_target(out)
-    install(out, site_files(records, samples=samples, title=title, acceptances=acceptances))
+    install(out, site_files(records, samples=samples, title=title, annotations=annotations))
     pages = tuple(out / f"{page.name}.html" for page in PAGES)
     return Site(index=pages[0], pages=pages, records=len(records))
 
 
 def site_files(
-    records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, acceptances: Sequence[Acceptance] = ()
+    records: pd.DataFrame, *, samples: pd.DataFrame | None, title: str, annotations: Sequence[Annotation] = ()
 ) -> dict[str, str]:
     """The files of the site, path within it → text."""
-    frame = tidy(records)
+    frame = tidy(records.drop(columns=HISTOGRAM, errors="ignore"))
     side = side_of(frame)
-    history = history_of(side, acceptances)
+    history = history_of(side, annotations)
     panels = {page.name: _panels(page.name, frame) for page in PAGES}
-    scripts = _scripts(frame, panels, samples)
+    scripts = _scripts(frame, panels)
+    case_data = {
+        "groups": groups(frame),
+        "alike": list(SAME_CASE),
+        "samples": distributions(samples),
+        "errors": histograms(records),
+    }
+    scripts["case.js"] = assignment("harnessCase", case_data)
     scripts["history.js"] = assignment("harnessHistory", history_data(history))
     scripts["compare.js"] = assignment("harnessCompare", compare_data(side, samples))
     assets = f"assets-{_digest(scripts)}"
@@ -155,19 +167,18 @@ def _panels(page: str, frame: pd.DataFrame) -> tuple[Panel, ...]:
 def _panel(spec: FigureSpec, drawings: Drawings) -> Panel:
     reasons = sorted({drawing.absent for drawing in drawings.shown}) or ["no record has the status ok"]
     absent = "" if any(drawing.figure is not None for drawing in drawings.shown) else "; ".join(reasons)
-    return Panel(spec.name, spec.title, spec.description, spec.split, drawings.shown, drawings.left_out, absent)
+    return Panel(
+        spec.name, spec.title, spec.description, spec.split, spec.filters, drawings.shown, drawings.left_out, absent
+    )
 
 
-def _scripts(
-    frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]], samples: pd.DataFrame | None
-) -> dict[str, str]:
-    """Scripts, style sheet and data, which must fit each other."""
+def _scripts(frame: pd.DataFrame, panels: Mapping[str, tuple[Panel, ...]]) -> dict[str, str]:
+    """Scripts, style sheet and the data of figures and table, which must fit each other."""
     scripts = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in _PARTS}
     for page, figures in panels.items():
         if figures:
             scripts[f"{page}.js"] = assignment("harnessFigures", {figure.name: _figure(figure) for figure in figures})
     scripts["records.js"] = assignment("harnessRecords", table(frame))
-    scripts["case.js"] = assignment("harnessCase", {"groups": groups(frame), "samples": distributions(samples)})
     return scripts
 
 

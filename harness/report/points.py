@@ -54,6 +54,8 @@ COLUMNS = (
     "case", "case_id", "scheme_label", "kernel", "shape_label", "sqnr_db", "time_s", "speedup", "scheme_rank", "kernel_rank",
 )  # fmt: skip
 
+FILTERED = ("operand_format", "operand_granularity")
+
 SCHEMES = Names("scheme_label", "scheme_rank", "scheme")
 KERNELS = Names("kernel", "kernel_rank", "kernel")
 
@@ -65,7 +67,8 @@ def rounded(values: pd.Series, digits: int = 5) -> list[float | None]:
 
 
 def hovers(cases: pd.DataFrame) -> list[list[str]]:
-    """The strings of ``HOVER``, one list a row, safe for Plotly; after them the case's id, where rows are single cases."""
+    """The strings of ``HOVER``, one list a row, safe for Plotly; after them, where rows are single cases, the case's id, and
+    its format and granularity where the figure reads them (readers filter by these)."""
     rows = zip(
         *([for_hover(text) for text in cases[name]] for name in ("case", "scheme_label", "kernel", "shape_label")),
         numbers(cases["sqnr_db"], Kind.DECIBEL),
@@ -75,7 +78,9 @@ def hovers(cases: pd.DataFrame) -> list[list[str]]:
     )
     if "case_id" not in cases:
         return [list(row) for row in rows]
-    return [[*row, for_plotly(case_id or "")] for row, case_id in zip(rows, cases["case_id"], strict=True)]
+    names = ["case_id", *(name for name in FILTERED if name in cases)]
+    more = zip(*([for_plotly(text or "") for text in cases[name]] for name in names), strict=True)
+    return [[*row, *own] for row, own in zip(rows, more, strict=True)]
 
 
 @dataclass(frozen=True)

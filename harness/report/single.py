@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.errors import StoreError
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.report.page import TEMPLATES, Site, environment, site_files
 from harness.report.script import assignment
 
@@ -21,7 +21,7 @@ def build_single_file(
     *,
     samples: pd.DataFrame | None = None,
     title: str = "Quantization results",
-    acceptances: Sequence[Acceptance] = (),
+    annotations: Sequence[Annotation] = (),
 ) -> Site:
     """Write the site that ``build_site`` makes as one HTML file ``out``: it replaces an earlier one by rename.
 
@@ -36,7 +36,7 @@ def build_single_file(
         .render(
             site_title=title,
             files=assignment(
-                "harnessFiles", site_files(records, samples=samples, title=title, acceptances=acceptances)
+                "harnessFiles", site_files(records, samples=samples, title=title, annotations=annotations)
             ),
             script=(TEMPLATES / "single.js").read_text(encoding="utf-8"),
         )

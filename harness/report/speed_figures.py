@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from harness.report.display import for_plotly
+from harness.report.columns import Kind
+from harness.report.display import for_plotly, number
 from harness.report.points import (
     KERNELS,
     SCHEMES,
@@ -21,11 +22,13 @@ from harness.report.points import (
     traces,
 )
 from harness.report.style import axis, category_axis, log_axis, plot
-from harness.report.tidy import natural_key, present
+from harness.report.tidy import UNQUANTIZED, natural_key, present
 
 SPEEDUP_TITLE = "Speed-up over the baseline (×), higher is better"
 TIME_TITLE = "Time per call (s), shorter is better"
 SHAPE_LIMIT = 60
+LEVELS_DB = (10, 20, 30, 40)
+"""Of SQNR, for which the fastest case is named: from what some models bear to what none notices."""
 
 
 def accuracy_against_speed(records: pd.DataFrame) -> go.Figure:
@@ -77,9 +80,30 @@ def accuracy_against_time(records: pd.DataFrame) -> go.Figure:
         cases, cases["time_s"], cases["sqnr_db"], lane.positions[len(shown.cases) :], Front(larger_x_is_better=False)
     )
     drawn = traces(shown.cases, rounded(shown.cases["time_s"]), lane.positions[: len(shown.cases)], SCHEMES)
-    return plot(
-        [*drawn, front], x=log_axis(TIME_TITLE, cases["time_s"], "s"), y=lane.axis, notes=[shown.note, lane.note]
-    )
+    notes = [*fastest_words(cases), shown.note, lane.note]
+    return plot([*drawn, front], x=log_axis(TIME_TITLE, cases["time_s"], "s"), y=lane.axis, notes=notes)
+
+
+def fastest_words(cases: pd.DataFrame) -> list[str]:
+    """Which quantized case is fastest above each of ``LEVELS_DB``, a level whose answer is that of the one before left out; and
+    the unquantized case, where it is faster than one of them."""
+    quantized = cases[cases["scheme_label"] != UNQUANTIZED].sort_values("time_s", kind="stable")
+    told: dict[str, float] = {}
+    last: object = None
+    for level in LEVELS_DB:
+        good = quantized[quantized["sqnr_db"] >= level]
+        if len(good) and good.index[0] != last:
+            last = good.index[0]
+            told[f"Fastest at {level} dB or more: {_in_words(good.iloc[0])}."] = float(good["time_s"].iloc[0])
+    plain = cases[cases["scheme_label"] == UNQUANTIZED].sort_values("time_s", kind="stable")
+    if len(plain) and float(plain["time_s"].iloc[0]) < max(told.values(), default=0.0):
+        return [*told, f"For comparison: {_in_words(plain.iloc[0])}."]
+    return list(told)
+
+
+def _in_words(case: pd.Series) -> str:
+    figures = f"{number(case['time_s'], Kind.SECONDS)}, {number(case['sqnr_db'], Kind.DECIBEL)}"
+    return f"{case['scheme_label']} by {case['kernel']} ({figures})"
 
 
 def time_by_kernel(records: pd.DataFrame) -> go.Figure:

@@ -10,35 +10,15 @@ from harness.case import Case
 from harness.device import Device
 from harness.errors import HarnessError, first_line
 from harness.execute import tensors_on
-from harness.plan import plan
-from harness.select import select
 from harness.selfcheck.options import SelfcheckOptions
 from harness.selfcheck.pairs import MakeStopwatch, repeat_pairs
 from harness.selfcheck.result import Measured, SelfcheckResult, result_of
-from harness.suite import load_suite
 from harness.verdict import CasePair
 
 
 def default_suites(backend: str) -> tuple[Path, ...]:
     """Fast kernels that stand for the others: products and codes, from cache-sized tensors to ones beyond it."""
     return tuple(sorted((Path(__file__).parent / "suites" / backend).glob("*.yaml")))
-
-
-def planned_cases(suites: Sequence[Path], device: Device, filters: Sequence[str]) -> tuple[Case, ...]:
-    """The cases of the suites that can run on ``device`` and that the filters leave; axes of one op say nothing of
-    another's suite. Raises SuiteError for a suite that is refused, HarnessError where no case is left."""
-    chosen: list[Case] = []
-    refusals: list[HarnessError] = []
-    for suite in map(load_suite, suites):
-        try:
-            chosen += [case for case in select(plan(suite, device), suite, filters, None) if case.skip is None]
-        except HarnessError as error:
-            refusals.append(error)
-    if not chosen:
-        raise next(iter(refusals), None) or HarnessError(
-            f"selfcheck: needs cases that can run on {device.name} (got none); see `harness plan --skipped`"
-        )
-    return tuple(chosen)
 
 
 def selfcheck(

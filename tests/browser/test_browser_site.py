@@ -158,6 +158,10 @@ def test_ten_thousand_records_open_and_filter_fast(
     site = build_site(records, tmp_path / "site").index.parent
     page = browser.new_page()
     began = time.perf_counter()
+    page.goto((site / "index.html").as_uri())
+    drawn(page)
+    overview_s = time.perf_counter() - began
+    began = time.perf_counter()
     page.goto((site / "records.html").as_uri())
     page.wait_for_selector("#records tbody tr")
     opened_s = time.perf_counter() - began
@@ -173,5 +177,6 @@ def test_ten_thousand_records_open_and_filter_fast(
     page.close()
     assert "of 10,000" in f"of {len(records):,}"
     # The specification's limits, with room for a machine that is busy with other tests.
+    assert overview_s < 2 * 2
     assert opened_s < 2 * 2
     assert filtered_s < 0.2 * 2

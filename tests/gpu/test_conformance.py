@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 import harness
+from harness.cores import CORES
 from harness.verify import cuda_kernels, verify
 
 ACCURACY = ["sqnr_db", "mse", "max_abs_error", "saturated_fraction", "worst_block_sqnr_db", "code_mismatches"]
 
 
 def test_every_kernel_conforms():
-    found = {(each.op, each.kernel): each for each in verify("auto")}
+    found = {(each.op, each.kernel): each for each in verify("auto", jobs=min(8, len(CORES)))}
     assert set(found) == {(spec.op, spec.name) for spec in cuda_kernels()}
     for each in found.values():
         assert each.as_expected, each.reason

@@ -12,7 +12,7 @@ from harness.cli import app
 from harness.compare.sides import read_side, read_sides
 from harness.errors import StoreError
 from harness.history import hold_against
-from harness.history.accepted import Acceptance, accept
+from harness.history.annotations import Annotation, annotate
 from harness.history.hold import FEWEST_RUNS
 from harness.verdict import Change
 
@@ -102,7 +102,7 @@ def test_the_gate_does_not_get_used_to_a_slowdown(tmp_path, rng):
     folder = make_history(tmp_path, {0: step(nights(rng, 60), 20, 1.1), **cases})
     run = tonight(folder, rng, day=60, c0=1.1)
     assert check(run, folder)[0] == 2
-    accept(folder, Acceptance(run_id(20), "*/s0", "exact sums"))
+    annotate(folder, Annotation(run_id(20), "*/s0", "exact sums"))
     assert check(run, folder)[0] == 0
 
 

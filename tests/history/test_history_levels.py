@@ -14,7 +14,7 @@ from harness.cli import app
 from harness.compare.sides import read_sides
 from harness.errors import StoreError
 from harness.history import build_history
-from harness.history.accepted import Acceptance, accept, accepted_since, read_acceptances
+from harness.history.annotations import Annotation, accepted_since, annotate, read_annotations
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def rng():
     return np.random.default_rng(7)
 
 
-def read(folder, acceptances=(), floors=None):
-    return build_history(read_sides([folder]), floors or {}, acceptances)
+def read(folder, annotations=(), floors=None):
+    return build_history(read_sides([folder]), floors or {}, annotations)
 
 
 def case_of(history, number):
@@ -51,14 +51,14 @@ def test_a_slowdown_is_no_level_until_it_is_accepted(tmp_path, rng):
     assert found.level.median_s == pytest.approx(1e-3, rel=0.01)
     assert found.level.slower_since == run_id(15)
     assert found.last_ratio == pytest.approx(1.1, abs=0.02)
-    (found,) = read(folder, [Acceptance(run_id(15), "gemm/dp4a/*", "safer")]).cases
+    (found,) = read(folder, [Annotation(run_id(15), "gemm/dp4a/*", "safer")]).cases
     assert found.level.median_s == pytest.approx(1.1e-3, rel=0.01)
     assert not found.is_regressed
 
 
 def test_acceptance_is_of_the_cases_that_it_names(tmp_path, rng):
     folder = make_history(tmp_path, {0: step(nights(rng), 15, 1.1), 1: step(nights(rng), 15, 1.1)})
-    history = read(folder, [Acceptance(run_id(15), "*/s0", "safer")])
+    history = read(folder, [Annotation(run_id(15), "*/s0", "safer")])
     assert (case_of(history, 0).is_regressed, case_of(history, 1).is_regressed) == (False, True)
 
 
@@ -98,10 +98,10 @@ def test_failed_runs_are_told_apart(tmp_path, rng):
 
 
 def test_acceptances_are_kept_and_read(tmp_path):
-    first, second = Acceptance("r1", "a*", "x"), Acceptance("r2", "*", "y")
-    accept(tmp_path, first)
-    accept(tmp_path, second)
-    assert read_acceptances([tmp_path]) == (first, second)
+    first, second = Annotation("r1", "a*", "x"), Annotation("r2", "*", "y")
+    annotate(tmp_path, first)
+    annotate(tmp_path, second)
+    assert read_annotations([tmp_path]) == (first, second)
     assert accepted_since("abc", (first, second)) == "r2"
     assert accepted_since("b", (first,)) is None
 
@@ -110,7 +110,7 @@ def test_acceptances_are_kept_and_read(tmp_path):
 def test_another_file_of_that_name_is_refused(tmp_path, text):
     (tmp_path / "history.json").write_text(text)
     with pytest.raises(StoreError, match="must be a list"):
-        read_acceptances([tmp_path])
+        read_annotations([tmp_path])
 
 
 def shown(*words):

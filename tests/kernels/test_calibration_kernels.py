@@ -165,7 +165,7 @@ def test_powers_of_two_are_all_tried():
 def test_zero_points_double_the_reads_and_tiny_blocks_have_more_scales(element, elements, points):
     found = mse_program(*_layout(_request((1, elements), format=element, calibration="mse", symmetric=False)))
     assert found.points == points
-    assert found.steps == 2 * 14 + 1 + 2 * (points // 16 + 6)
+    assert found.steps == 2 * 14 + 1 + 2 * (points // 16 + 7)
 
 
 REFUSED = {

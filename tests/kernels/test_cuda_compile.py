@@ -16,6 +16,7 @@ from covering import covering, pairs_of, values_of
 from harness.backends.cuda.ahead import specialisations
 from harness.backends.cuda.compiler import cubin
 from harness.backends.cuda.resources import resources
+from harness.backends.cuda.same_bytes import comparison
 from harness.device import Device
 from harness.kernels import KERNELS
 from harness.kernels.specialisation import SOURCE_ROOT, Specialisation, capability_of
@@ -31,6 +32,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITES = sorted((ROOT / "suites").glob("*.yaml")) + sorted({conformance_suite(spec.op) for spec in cuda_kernels()})
 SOURCES = {spec.cuda.file: spec.cuda for spec in KERNELS if spec.cuda is not None}
 
+INSTRUMENTS = (
+    Specialisation("common/gate.cu"),
+    Specialisation("common/read.cu"),
+    *(comparison(wide=wide) for wide in (True, False)),
+)
+"""What the timing and the checks launch themselves."""
+
 
 def _chosen(architecture: str) -> tuple[Specialisation, ...]:
     """What is compiled for it here."""
@@ -45,8 +53,8 @@ def _covering() -> dict[str, tuple[Specialisation, ...]]:
 @functools.cache
 def _planned(architecture: str) -> tuple[Specialisation, ...]:
     device = Device("cuda:0", "cuda", "any", architecture, 1 << 40)
-    found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device))]
-    return tuple(dict.fromkeys([*found, Specialisation("common/gate.cu"), Specialisation("common/read.cu")]))
+    found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device), device)]
+    return tuple(dict.fromkeys([*found, *INSTRUMENTS]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,7 +108,7 @@ def test_what_is_compiled_covers_values_and_pairs():
 
 def test_every_cuda_source_belongs_to_a_kernel():
     there = {str(path.relative_to(SOURCE_ROOT)) for path in SOURCE_ROOT.rglob("*.cu")}
-    assert there == {*SOURCES, "common/gate.cu", "common/read.cu"}
+    assert there == {*SOURCES, *(each.source for each in INSTRUMENTS)}
 
 
 def test_declared_registers_are_not_far_from_what_is_used():

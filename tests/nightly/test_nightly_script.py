@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,27 @@ def test_workflows_are_well_formed(path):
                 assert (ROOT / name).exists(), name
     for name in re.findall(r"suites/\w+\.yaml", path.read_text()):
         assert (ROOT / name).exists(), name
+
+
+def test_workflows_fit_the_schema():
+    """Of the JSON Schema Store; and what docs/nightly.md gives to GitLab that of GitLab."""
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    done = subprocess.run([*check, "vendor.github-workflows", *WORKFLOWS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    text = (ROOT / "docs" / "nightly.md").read_text()
+    (snippet,) = re.findall(r"```yaml\n(nightly:.*?)```", text, re.DOTALL)
+    done = subprocess.run(
+        [*check, "vendor.gitlab-ci", "-"], input=json.dumps(yaml.safe_load(snippet)), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_labels_of_runners_are_known_to_actionlint():
+    known = yaml.safe_load((ROOT / ".github" / "actionlint.yaml").read_text())["self-hosted-runner"]["labels"]
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            labels = job["runs-on"] if isinstance(job["runs-on"], list) else []
+            assert set(labels) <= {"self-hosted", *known}
 
 
 def test_the_script_is_sound_bash():

@@ -22,8 +22,9 @@ measure: {l2: hot, min_samples: 5, max_time_s: 0.05}
 
 
 @pytest.fixture
-def plugged(pytester):
+def plugged(pytester, monkeypatch):
     """A function: kernels and options → the result of pytest on a suite of them, in a process of its own."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # in a worker of xdist pytest-benchmark times nothing
 
     def run(kernels, *words):
         pytester.makefile(".yaml", plugged=SUITE.replace("KERNELS", kernels))

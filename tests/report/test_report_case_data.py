@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from harness.environment import ENVIRONMENT
+from harness.numerics.error_histogram import COLUMN as HISTOGRAM
 from harness.record import COLUMNS as RECORD_COLUMNS
-from harness.report.case_data import QUANTILES, ROUNDS, distributions, groups
+from harness.report.case_data import QUANTILES, ROUNDS, distributions, groups, histograms
 from harness.report.columns import COLUMN_OF, COLUMNS
 from harness.report.tidy import tidy
 from harness.store import read_samples
@@ -23,7 +24,7 @@ def test_every_column_is_in_one_group(shared_records: pd.DataFrame) -> None:
 
 
 def test_every_column_of_a_record_has_a_label_or_is_of_the_environment() -> None:
-    unknown = RECORD_COLUMNS.keys() - COLUMN_OF.keys() - {row.name for row in ENVIRONMENT}
+    unknown = RECORD_COLUMNS.keys() - COLUMN_OF.keys() - {row.name for row in ENVIRONMENT} - {HISTOGRAM}
     assert not unknown
 
 
@@ -38,6 +39,12 @@ def test_quantiles_and_rounds() -> None:
     many = pd.DataFrame({"run_id": "r", "case_id": "c", "round": range(100), "sample": 0, "time_s": 1e-6})
     assert len(distributions(many)["c"]["r"][1]) == ROUNDS
     assert distributions(None) == {}
+
+
+def test_histograms_are_shares_from_the_first_bin_on() -> None:
+    records = pd.DataFrame({"case_id": ["a", "b", "c"], "run_id": "r", HISTOGRAM: ["0 1 3 0", None, "0 0 0 0"]})
+    assert histograms(records) == {"a": {"r": [1, 4, 2500.0, 7500.0]}}
+    assert histograms(records.drop(columns=HISTOGRAM)) == {}
 
 
 def test_samples_are_read_from_beside_the_results() -> None:

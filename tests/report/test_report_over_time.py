@@ -8,7 +8,7 @@ import pytest
 from made_histories import NIGHTS, make_history, nights, step
 from made_runs import case, make_run, run_id
 
-from harness.history.accepted import Acceptance
+from harness.history.annotations import Annotation
 from harness.report.over_time import compare_data, history_data, history_of, regressions, side_of
 from harness.report.tidy import tidy
 from harness.store import read_results, read_samples
@@ -37,7 +37,7 @@ def test_points_are_numbered_by_run_and_regressions_come_first(folder):
 
 
 def test_accepted_changes_are_no_regressions(folder):
-    found = history_of(side(folder), [Acceptance(run_id(25), "*", "known")])
+    found = history_of(side(folder), [Annotation(run_id(25), "*", "known")])
     assert regressions(found) == ((), 0)
 
 

@@ -20,6 +20,8 @@ FIGURE_PAGES = PAGES[:3]
 SCRIPTS = (
     "address.js",
     "text.js",
+    "filters.js",
+    "siblings.js",
     "plots.js",
     "columns.js",
     "table.js",

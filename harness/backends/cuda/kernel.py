@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backends.cuda.same_bytes import same_bytes
 from harness.backends.cuda.session import Session, session
 from harness.device import Device
 
@@ -106,14 +107,16 @@ class CudaKernel(ABC):
         """Whether the last launch made, byte by byte, what is remembered. False where nothing is (there was no room)."""
         self.session.synchronize()
         arrays = self._sets[self._current]
-        return bool(self._kept) and all(_same_bytes(arrays[name], kept) for name, kept in self._kept.items())
+        return bool(self._kept) and all(
+            same_bytes(self.session, arrays[name], kept) for name, kept in self._kept.items()
+        )
 
     def altered_operand(self) -> str | None:
         """An operand of the selected set that is no longer what was handed over; None where all are. Operands are read
         only: a launch that changes them is timed on others than were checked."""
         self.session.synchronize()
         for name, given in self._given.items():
-            if not _same_bytes(_on_device(given), self._sets[self._current][name]):
+            if not same_bytes(self.session, _on_device(given), self._sets[self._current][name]):
                 return name
         return None
 
@@ -146,12 +149,6 @@ class CudaKernel(ABC):
         kind = np.dtype(dtype)
         begin, size = self.offset * kind.itemsize, math.prod(shape) * kind.itemsize
         return cupy.empty(begin + size, dtype=np.uint8)[begin:].view(kind).reshape(shape)
-
-
-def _same_bytes(one: Any, other: Any) -> bool:
-    import cupy
-
-    return bool(cupy.array_equal(*(each.reshape(-1).view(np.uint8) for each in (one, other))))
 
 
 def _fill(array: Any) -> None:

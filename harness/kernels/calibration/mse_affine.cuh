@@ -10,7 +10,8 @@
 // Round 0 takes scales from the largest to 1e-6 of it, their b by halving. An error is at most a quarter of s squared an
 // element beyond what is clipped: where it exceeds the least error known by more, all smaller scales are left out. The curve:
 // b at CANDIDATES widths over what is left, by halving. Then scales as in mse.cu, their b by a step of Newton from the
-// curve, within its bracket. Power-of-two scales: all of them, b by halving.
+// curve, within its bracket. One step may leave b on the wrong side of a tie between two zero points: the last round tries
+// those next to the best one. Power-of-two scales: all of them, b by halving.
 //
 // Each step is a read: of blocks with several parts a launch. Scales are parts t of the largest, places are counted in it.
 #pragma once
@@ -73,6 +74,7 @@ struct Rounds {
     double steps;         // of the codes
 
     __device__ __forceinline__ u32 narrowing() const { return 1 + points / CANDIDATES; } // the first round of those
+    __device__ __forceinline__ bool is_last(u32 round) const { return round == narrowing() + BEST + NARROWINGS; }
 
     // Part t of candidate k.
     __device__ __forceinline__ double part(const Search &search, const Step &step, u32 k) const
@@ -87,8 +89,19 @@ struct Rounds {
         const u32 number = step.round - narrowing();
         const double centre = number < BEST ? search.near[number] : search.t;
         const double reach = number < BEST ? centre * spread(search) : search.reach;
-        return fmin(fmax(centre + reach * (2.0 * k / (CANDIDATES - 1) - 1.0), search.floor * 0.5), 1.0);
+        const double off = is_last(step.round) ? static_cast<double>(k / 3) / 2 - 1.0 : 2.0 * k / (CANDIDATES - 1) - 1.0;
+        return fmin(fmax(centre + reach * off, search.floor * 0.5), 1.0);
 #endif
+    }
+
+    // Zero point of candidate k, whose scale is stored as `scale`.
+    __device__ __forceinline__ double zero(const Search &search, const Step &step, u32 k, double low, double unit,
+                                           double scale) const
+    {
+#if SCALE != 3
+        if (is_last(step.round)) return search.zero + k % 3 - 1.0;
+#endif
+        return rint(low - search.place[k] * unit / scale);
     }
 
     // The bracket of candidate k's b, and where the step looks.
@@ -154,8 +167,10 @@ struct Rounds {
         }
         // The next rounds look between the neighbours of the best.
         const u32 last_near = narrowing() + BEST - 1;
-        if (round == last_near) search.reach = search.t * spread(search) * 2.0 / (CANDIDATES - 1);
-        if (round > last_near) search.reach *= 2.0 / (CANDIDATES - 1);
+        const double narrower = 2.0 / (CANDIDATES - 1);
+        if (round == last_near) search.reach = search.t * spread(search) * narrower;
+        if (round > last_near) search.reach *= narrower;
+        if (is_last(round + 1)) search.reach = search.t * spread(search) * narrower; // another zero point has its own scale
 #endif
     }
 
@@ -359,7 +374,7 @@ search_affine(const value_t *__restrict__ x, const Range *__restrict__ found, do
             common.scales[k] = made.scale;
             common.parts[k] = step.curve ? part : made.scale / unit; // the curve's need not be stored
             rounds.place(common.search, step, k, common.parts[k]);
-            const double zero = rint(low - common.search.place[k] * unit / made.scale);
+            const double zero = rounds.zero(common.search, step, k, low, unit, made.scale);
             common.zeros[k] = fmin(fmax(zero, static_cast<double>(low)), static_cast<double>(high));
 #if SCALE != 3
             if (number == halvings && k == 0) common.zeros[0] = minmax.zero;

@@ -17,8 +17,9 @@ from harness.numerics.scheme import OperandScheme
 MSE = "calibration/mse.cu"
 CANDIDATES = 16
 """``CANDIDATES`` of mse_sums.cuh."""
-_NEAR_ROUNDS, _NEAR_ROUNDS_AFFINE = 5, 6
-"""``BEST`` and ``NARROWINGS`` rounds of mse.cu and mse_affine.cuh look around the best scales."""
+_NEAR_ROUNDS, _NEAR_ROUNDS_AFFINE = 5, 7
+"""``BEST`` and ``NARROWINGS`` rounds of mse.cu and mse_affine.cuh look around the best scales, one more of the latter at the
+zero points next to the best."""
 _POINTS_A_LEVEL, _FEWEST_POINTS = 16, 512
 """Scales spread evenly, for each level of an integer format; and of other formats (NOTES.md)."""
 _SMALL_BLOCK = 1 << 12

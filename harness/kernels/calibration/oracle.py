@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem, tensor_accuracy, tensor_problem
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Verdict, Work
 from harness.numerics.calibrate import QuantParams, calibrate
 from harness.numerics.quantize import dequantize, encode, with_params
 
@@ -51,7 +51,7 @@ class Calibrate:
             return Verdict("zero points differ")
         return Verdict()
 
-    def accuracy(self, problem: TensorProblem, output: QuantParams) -> Metrics:
+    def accuracy(self, problem: TensorProblem, output: QuantParams) -> Described:
         q = problem.quantized
         codes = encode(problem.finite, q.scheme, q.tiling, output)
         return tensor_accuracy(problem, dequantize(with_params(q, codes)))

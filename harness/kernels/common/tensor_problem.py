@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import SchemeError
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Metrics, Verdict, Work
 from harness.kernels.tensors import Prepared
-from harness.numerics.metrics import Comparison, evaluate
+from harness.numerics.error_histogram import described
+from harness.numerics.metrics import Comparison
 from harness.numerics.quantize import Quantized, dequantize, saturated
 from harness.numerics.value_types import VALUE_TYPES, ValueType, value_type
 
@@ -107,12 +108,12 @@ def _where_wrong(differs: NDArray[np.bool_], aside: NDArray[np.bool_] | None) ->
     return _Wrong(count, tuple(int(index) for index in np.argwhere(differs)[0])) if count else None
 
 
-def tensor_accuracy(problem: TensorProblem, approximate: NDArray[np.float32]) -> Metrics:
+def tensor_accuracy(problem: TensorProblem, approximate: NDArray[np.float32]) -> Described:
     """All metrics of the dequantized values against the tensor, and the count of NaN and Inf in the tensor."""
     quantized = problem.quantized
     tiling = None if quantized.scheme.blocks.kind == "per_tensor" else quantized.tiling
     comparison = Comparison(problem.values, approximate, saturated(problem.values, quantized), tiling)
-    return {**evaluate(comparison), **tensor_facts(problem)}
+    return {**described(comparison), **tensor_facts(problem)}
 
 
 def tensor_facts(problem: TensorProblem) -> Metrics:

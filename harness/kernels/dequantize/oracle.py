@@ -17,7 +17,7 @@ from harness.kernels.common.tensor_problem import (
     tensor_problem,
     tensor_work,
 )
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Verdict, Work
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -35,7 +35,7 @@ class Dequantize:
     def judge(self, problem: TensorProblem, output: Values) -> Verdict:
         return judge_values(problem, output)
 
-    def accuracy(self, problem: TensorProblem, output: Values) -> Metrics:
+    def accuracy(self, problem: TensorProblem, output: Values) -> Described:
         return tensor_accuracy(problem, restore_invalid(problem, output))
 
     def work(self, problem: TensorProblem, output: object) -> Work:

@@ -20,8 +20,9 @@ from harness.data.seeding import seeded_generator
 from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.common.tensor_problem import TensorProblem, tensor_facts, tensor_problem
-from harness.kernels.family import Metrics, Verdict, Work
-from harness.numerics.metrics import Comparison, evaluate
+from harness.kernels.family import Described, Verdict, Work
+from harness.numerics.error_histogram import described
+from harness.numerics.metrics import Comparison
 from harness.numerics.quantize import fake_quantize
 
 if TYPE_CHECKING:
@@ -100,11 +101,11 @@ class FoldBatchNorm:
         weight = _judge("weights", output.weight, expected.weight, _WEIGHT_ROUNDINGS * np.abs(expected.weight))
         return _worst(weight, _judge("biases", output.bias, expected.bias, _BIAS_ROUNDINGS * size))
 
-    def accuracy(self, problem: FoldProblem, output: Folded) -> Metrics:
+    def accuracy(self, problem: FoldProblem, output: Folded) -> Described:
         scheme = problem.tensor.quantized.scheme
         quantized = fake_quantize(output.weight.astype(np.float32), scheme)
         exact = _joined(problem.expected.weight, problem.expected.bias)
-        return {**evaluate(Comparison(exact, _joined(quantized, output.bias))), **tensor_facts(problem.tensor)}
+        return {**described(Comparison(exact, _joined(quantized, output.bias))), **tensor_facts(problem.tensor)}
 
     def work(self, problem: FoldProblem, output: Folded) -> Work:
         """The weight is read and written."""

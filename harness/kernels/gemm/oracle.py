@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
 from harness.kernels.tensors import MatrixProduct, Prepared, host_product
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
-from harness.numerics.metrics import Comparison, decibel, evaluate
+from harness.numerics.error_histogram import described
+from harness.numerics.metrics import Comparison, decibel
 from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
 from harness.numerics.quantize import dequantize
 from harness.numerics.value_types import finfo, value_type
@@ -60,6 +61,8 @@ class Product:
     """``fp8``: in the tensor cores all along k; ``fp8_promoted``: in f32 from one 128 of k to the next."""
     requantized: OutputCodes | None = None
     operands: str = "f32"
+    weight_taken: NDArray[np.float32] | None = None
+    """The weight [n, k] as the kernel's own definition dequantizes it, where that rounds on the way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +87,8 @@ class GemmProblem:
     epilogue: Epilogue = NOTHING
     bias: NDArray[np.float32] | None = None
     """[n]; None: there is none."""
-    _rounded: dict[str, Float64] = field(default_factory=dict, init=False)
-    """Type → the product of operands in that type, made when it is first asked for."""
+    _rounded: dict[tuple[str, int], tuple[Float64, Any]] = field(default_factory=dict, init=False)
+    """Products of operands as kernels take them, made when they are first asked for."""
 
     @property
     def m(self) -> int:
@@ -99,18 +102,21 @@ class GemmProblem:
     def k(self) -> int:
         return int(self.weight.values.shape[1])
 
-    def expected_of(self, operands: str) -> Float64:
+    def expected_of(self, operands: str, weight_taken: NDArray[np.float32] | None = None) -> Float64:
         """Product on ``rows`` of the operands as a kernel takes them: what is not quantized rounded to that type."""
-        if operands == "f32":
+        if operands == "f32" and weight_taken is None:
             return self.expected
-        if operands not in self._rounded:
+        key = (operands, id(weight_taken))
+        if key not in self._rounded:
             kind = value_type(operands)
+            given = self.weight if weight_taken is None else Prepared(weight_taken, None)
             activation, weight = (
                 Prepared(kind.round(each.values), None) if each.quantized is None else each
-                for each in (self.activation, self.weight)
+                for each in (self.activation, given)
             )
-            self._rounded[operands] = quantized_product(activation, weight, self.rows, self.product)
-        return self._rounded[operands]
+            made = quantized_product(activation, weight, self.rows, self.product)
+            self._rounded[key] = (made, weight_taken)  # which must outlive its id
+        return self._rounded[key][0]
 
     def checked(self, values: NDArray[Any]) -> NDArray[Any]:
         """The ``rows`` of an array with a row for each of the output's."""
@@ -119,15 +125,15 @@ class GemmProblem:
     @property
     def output_scale(self) -> np.float32:
         """Of an int8 output."""
-        return self.following("f32").scale
+        return Following(self.epilogue, self.bias, self.expected).scale
 
-    def following(self, operands: str) -> Following:
-        """The output on ``rows``, the operands as in ``expected_of``."""
-        return Following(self.epilogue, self.bias, self.expected_of(operands))
+    def following(self, output: Product) -> Following:
+        """The output on ``rows``, of the operands as its kernel takes them."""
+        return Following(self.epilogue, self.bias, self.expected_of(output.operands, output.weight_taken))
 
     def bound(self, output: Product) -> Bound:
         """Largest error that conforms, of a slice of the outputs on ``rows`` (counted along rows)."""
-        following, kind = self.following(output.operands), finfo(output.values.dtype)
+        following, kind = self.following(output), finfo(output.values.dtype)
         of_sums, expected = self.bound_in_f32(output), following.y.reshape(-1)
 
         def rounded(part: slice) -> Float64:
@@ -141,7 +147,7 @@ class GemmProblem:
 
     def bound_in_f32(self, output: Product) -> Bound:
         """That of an f32 output."""
-        following = self.following(output.operands)
+        following = self.following(output)
         return following.bound(self._bound_of_sums(output.sums, following.acc.reshape(-1)))
 
     def _bound_of_sums(self, sums: str, expected: Float64) -> Bound:
@@ -217,7 +223,7 @@ class Gemm:
             return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
         if output.requantized is not None:
             return _judge_codes(problem, output)
-        expected, bound = problem.following(output.operands).y.reshape(-1), problem.bound(output)
+        expected, bound = problem.following(output).y.reshape(-1), problem.bound(output)
         found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums != "exact")
         if found.first is None:
             return Verdict(bound_used=found.bound_used)
@@ -228,11 +234,11 @@ class Gemm:
             f"{values[row]!r} for {expected[at]!r} ± {bound(slice(at, at + 1))[0]:.3g}"
         )
 
-    def accuracy(self, problem: GemmProblem, output: Product) -> Metrics:
+    def accuracy(self, problem: GemmProblem, output: Product) -> Described:
         tensors = (problem.weight.values, problem.activation.values)
         wanted = Following(problem.epilogue, problem.bias, problem.exact).y
         return {
-            **evaluate(Comparison(wanted, problem.checked(output.values))),
+            **described(Comparison(wanted, problem.checked(output.values))),
             "weight_sqnr_db": problem.weight_sqnr_db,
             "activation_sqnr_db": problem.activation_sqnr_db,
             "nan_count": sum(count_where(np.isnan, tensor) for tensor in tensors),
@@ -341,7 +347,7 @@ def _judge_codes(problem: GemmProblem, product: Product) -> Verdict:
     output = product.requantized
     assert output is not None, "a product whose output is requantized"
     if problem.epilogue != NOTHING:
-        following = problem.following(product.operands)
+        following = problem.following(product)
         exact = product.sums == "exact" and problem.epilogue.row.roundings == 0
         codes, bound = problem.checked(output.codes), problem.bound_in_f32(product)
         return judge_codes(following, codes, bound, _exact_codes(problem, following) if exact else None)

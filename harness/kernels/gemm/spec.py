@@ -1,6 +1,7 @@
 """Kernels that multiply activations [m, k] with weights [n, k] transposed."""
 
 from harness.device import Device
+from harness.kernels.chooser import chooser
 from harness.kernels.common.supports import (
     format_in,
     full_range,
@@ -12,6 +13,7 @@ from harness.kernels.common.supports import (
 from harness.kernels.gemm import ladder
 from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.kernels.torch_peers.products_spec import PRODUCTS
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
 
@@ -152,6 +154,7 @@ KERNELS = (
             "y = saturate(rint(acc · (s_a·s_w / s_y)) + z_y), dequantized; at a tie the rounding of the combined scale "
             "may move a code by one: outputs are held to one code of the oracle's"
         ),
+        gives_codes=True,
     ),
     _cpu(
         "ort_matmul_nbits",
@@ -168,4 +171,6 @@ KERNELS = (
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
     *ladder.ROWS,
+    *PRODUCTS,
+    chooser("gemm"),
 )

@@ -33,6 +33,8 @@ class _TensorCoreProduct(CudaKernel):
     """
 
     step: ClassVar[Step]
+    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({},)
+    """Macros that the fastest may be found among (``harness.tuning``)."""
     sums: ClassVar[Sums]
 
     def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
@@ -157,10 +159,14 @@ class _Wgmma(_TensorCoreProduct):
         return self._known_maps[key]
 
 
+_LOW, _TALL = {"TILE_N": 128, "BLOCKS": 1}, {"TILE_N": 128, "BLOCKS": 2}
+
+
 class WgmmaS8(_Wgmma):
-    """int8 or uint8 × int8 by wgmma m64n256k32."""
+    """int8 or uint8 × int8 by wgmma m64n256k32, or m64n128k32 where that was found faster."""
 
     step = WGMMA_S8
+    configurations = ({}, _TALL, _LOW)
     sums = "exact"
 
 
@@ -168,11 +174,13 @@ class WgmmaFp8(_Wgmma):
     """fp8 × fp8 by wgmma m64n128k32, sums promoted to f32 every 128 of k."""
 
     step = FP8_PROMOTED
+    configurations = ({}, _LOW)
     sums = "fp8_promoted"
 
 
 class WgmmaFp8FastAccum(_Wgmma):
-    """fp8 × fp8 by wgmma m64n256k32, sums in the tensor cores throughout."""
+    """fp8 × fp8 by wgmma m64n256k32 (or m64n128k32), sums in the tensor cores throughout."""
 
     step = FP8_FAST
+    configurations = ({}, _TALL, _LOW)
     sums = "fp8"

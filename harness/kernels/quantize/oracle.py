@@ -16,7 +16,7 @@ from harness.kernels.common.tensor_problem import (
     tensor_problem,
     tensor_work,
 )
-from harness.kernels.family import Metrics, Verdict, Work
+from harness.kernels.family import Described, Verdict, Work
 from harness.numerics.calibrate import QuantParams
 from harness.numerics.quantize import Quantized, dequantize, with_params
 from harness.numerics.scales import Scales
@@ -57,7 +57,7 @@ class Quantize:
                 return Verdict(f"{noun} {found.ravel()[at]} differs from {expected.ravel()[at]}", codes.mismatches)
         return codes
 
-    def accuracy(self, problem: TensorProblem, output: Codes) -> Metrics:
+    def accuracy(self, problem: TensorProblem, output: Codes) -> Described:
         """Codes are read with the scales and zero points that the kernel found; with the oracle's where it was given them."""
         return tensor_accuracy(problem, dequantize(with_params(_as_found(problem, output), output.codes)))
 

@@ -1,7 +1,6 @@
 // Records by column (globalThis.harnessRecords): what table and case page read.
 "use strict";
 
-const order = new Intl.Collator("en", { numeric: true }).compare;
 const INFINITE = { inf: Infinity, "-inf": -Infinity };
 
 class Column {

@@ -8,7 +8,6 @@ const LOOKS = {
   unsure: ["#E69F00", "diamond", "◆"], same: ["#808080", "circle", "●"], "not judged": ["#56B4E9", "square", "■"], "not timed": ["#808080", "circle-open", "○"],
 };
 const VERDICTS = Object.keys(LOOKS);
-const percent = (ratio) => `${ratio >= 1 ? "+" : "−"}${significant(Math.abs(100 * (ratio - 1)), 3)} %`;
 
 class ComparePage {
   constructor(records, { verdicts, notes }) {
@@ -32,7 +31,7 @@ class ComparePage {
   start() {
     const label = (run) => {
       const row = this.byRun.get(run).values().next().value;
-      return [this.at("suite", row), run, this.at("device_label", row)].filter(Boolean).join(" · ");
+      return [run, this.at("suite", row), this.at("device_label", row)].filter(Boolean).join(" · ");
     };
     for (const select of [this.a, this.b]) select.append(...this.runs.map((run) => new Option(label(run), run)));
     this.verdict.append(...VERDICTS.map((name) => new Option(name, name)));
@@ -86,13 +85,23 @@ class ComparePage {
     const counts = VERDICTS.map((name) => [this.pairs.filter(({ verdict }) => verdict === name).length, name]).filter(([count]) => count);
     document.querySelector("#compare-words").textContent =
       `${this.pairs.length.toLocaleString("en-US")} cases on both sides${counts.length ? `: ${counts.map(([count, name]) => `${count} ${name}`).join(", ")}` : ""}.` +
-      (judged ? "" : " Verdicts are made of each suite's two newest runs on a machine; harness compare makes those of others.");
+      (judged ? "" : this.machines() ?? " Verdicts are made of each suite's two newest runs on a machine; harness compare makes those of others.");
     const notes = this.notes[key] ?? [];
     const list = document.querySelector("#compare-notes");
     list.replaceChildren(...notes.map((textContent) => element("li", { textContent })));
     list.hidden = !notes.length;
     this.list();
     this.draw();
+  }
+
+  // Words on two machines; null where it is one.
+  machines() {
+    const pair = this.pairs.find(({ ratio }) => ratio !== null) ?? this.pairs[0];
+    const [a, b] = pair ? [this.at("device_label", pair.a), this.at("device_label", pair.b)] : [];
+    if (!pair || a === b) return null;
+    const ratios = this.pairs.filter(({ ratio }) => ratio !== null).map(({ ratio }) => ratio).sort((x, y) => x - y);
+    const middle = ratios.length ? `: in the median, ${b} takes ${significant(ratios[Math.floor(ratios.length / 2)], 3)} times as long as ${a}` : "";
+    return ` Two machines${middle}; there are no verdicts between machines.`;
   }
 
   pair(id, a, b, judged) {

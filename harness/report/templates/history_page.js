@@ -1,4 +1,5 @@
-// Cases over their runs (history.html#id=…&machine=…&q=…). globalThis.harnessHistory: runs, and by case its times, level, changes.
+// Cases over their runs (history.html#id=…&on=…&q=…). globalThis.harnessHistory: runs, and by case its times, level, changes, what
+// changed around it (events: run and number of a text) and what people said of it (annotations).
 // Text from the results reaches the document through textContent and Option only, and Plotly escaped.
 "use strict";
 
@@ -7,12 +8,17 @@ const SLOWER = "#D55E00", FASTER = "#009E73", POINTS = "#0072B2", NEUTRAL = "#80
 
 // Run ids begin with their time, 20260131T020000Z: 2026-01-31.
 const night = (run) => (/^\d{8}T/.test(run) ? `${run.slice(0, 4)}-${run.slice(4, 6)}-${run.slice(6, 8)}` : run);
-const percent = (ratio) => `${ratio >= 1 ? "+" : "−"}${significant(Math.abs(100 * (ratio - 1)), 3)} %`;
 const causeWords = (causes) => causes.map(({ name, before, after }) => `${name} ${before} → ${after}`).join(", ") || "nothing that is recorded";
 
+const NOTE = "✎";
+// Commits change every night; what else changes is marked.
+const marked = (text) => Boolean(text?.split(", ").some((each) => !each.startsWith("git_commit ")));
+// In lines, since Plotly does not wrap.
+const folded = (text) => escaped(text).replace(/(.{1,60})(?:\s+|$)/g, "$1<br>");
+
 class HistoryPage {
-  constructor({ runs, cases }) {
-    Object.assign(this, { runs, cases });
+  constructor({ runs, texts, cases }) {
+    Object.assign(this, { runs, texts, cases });
     this.search = document.querySelector("#history-search");
     this.shown = document.querySelector("#history-shown");
     this.fields = [...document.querySelectorAll("[data-field]")];
@@ -101,6 +107,10 @@ class HistoryPage {
       { title: "What else changed between them", prose: true, text: (each) => causeWords(each.causes) },
     ], changes);
     document.querySelector("#history-changes").hidden = !changes.length;
+    const notes = document.querySelector("#history-notes");
+    notes.replaceChildren(...this.case.annotations.map(({ run_id: run, why, accepts }) =>
+      element("li", { textContent: `${NOTE} ${night(run)}: ${why}${accepts ? " (accepted: a new level from there on)" : ""}` })));
+    notes.hidden = !this.case.annotations.length;
     this.draw();
   }
 
@@ -116,15 +126,16 @@ class HistoryPage {
   }
 
   draw() {
-    const { run, time_s: times, low_s: low, high_s: high, sqnr_db: sqnr, changes } = this.case;
+    const { run, time_s: times, low_s: low, high_s: high, sqnr_db: sqnr, changes, annotations: said } = this.case;
+    const events = new Map(this.case.events.map(([at, text]) => [at, this.texts[text]]));
     const micro = (value) => (value === null ? null : value * 1e6);
     const plot = document.querySelector("#history-plot");
-    const hover = run.map((each, i) => [escaped(this.runs[each]), escaped(display(times[i], "seconds")), escaped(display(sqnr[i], "decibel"))]);
+    const hover = run.map((each, i) => [escaped(this.runs[each]), escaped(display(times[i], "seconds")), escaped(display(sqnr[i], "decibel")), events.has(each) ? `<br>${folded(events.get(each))}` : ""]);
     const bars = low.every((value) => value !== null) && high.every((value) => value !== null);
     const points = {
       type: "scatter", mode: "lines+markers", name: "run", x: run, y: times.map(micro), customdata: hover,
-      hovertemplate: "%{customdata[0]}<br>%{customdata[1]}<br>SQNR %{customdata[2]}<extra></extra>",
-      line: { color: NEUTRAL, width: 1 }, marker: { color: POINTS, size: 7 },
+      hovertemplate: "%{customdata[0]}<br>%{customdata[1]}<br>SQNR %{customdata[2]}%{customdata[3]}<extra></extra>",
+      line: { color: NEUTRAL, width: 1 }, marker: { color: POINTS, size: run.map((each) => (marked(events.get(each)) ? 10 : 7)), symbol: run.map((each) => (marked(events.get(each)) ? "diamond" : "circle")) },
       ...(bars ? { error_y: { type: "data", symmetric: false, array: times.map((value, i) => micro(high[i] - value)), arrayminus: times.map((value, i) => micro(value - low[i])), color: POINTS, thickness: 1, width: 2 } } : {}),
     };
     const levels = this.levels().map(({ from, to, median }) => ({
@@ -136,6 +147,11 @@ class HistoryPage {
       const color = verdict === "slower" ? SLOWER : FASTER;
       shapes.push({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color, width: 2, dash: "dash" } });
       annotations.push({ x, yref: "paper", y: 1, yanchor: "bottom", showarrow: false, text: `${verdict === "slower" ? "▲" : "▼"} ${percent(ratio)}`, font: { color, size: 12 } });
+    }
+    for (const { run_id: id, why } of said) {
+      const x = (this.runs.includes(id) ? this.runs.indexOf(id) : this.runs.filter((each) => each < id).length) - 0.5;
+      shapes.push({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: { color: NEUTRAL, width: 1, dash: "dot" } });
+      annotations.push({ x, yref: "paper", y: 0, yanchor: "bottom", xanchor: "left", showarrow: false, text: NOTE, hovertext: folded(why), font: { size: 14 } });
     }
     const step = Math.max(1, Math.ceil(this.runs.length / Math.max(3, Math.floor(plot.clientWidth / 110))));
     const ticks = this.runs.map((_, i) => i).filter((i) => i % step === 0);

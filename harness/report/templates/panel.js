@@ -1,5 +1,5 @@
 // One case (case.html#id=…&run=…): every figure of its record, its timing samples, its other runs, how to run it again.
-// globalThis.harnessCase: groups of columns, and by case and run the quantiles and rounds of the samples.
+// globalThis.harnessCase: groups of columns, those in which cases of other calibrations agree, and by case and run the quantiles and rounds of the samples, and bins of errors.
 // Text from the results reaches the document through textContent and Option only.
 "use strict";
 
@@ -7,10 +7,10 @@
 const quoted = (word) => (/^[\w.\/=:+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 class CasePage {
-  constructor(records, { groups, samples }) {
+  constructor(records, { groups, alike, samples, errors }) {
     this.columns = new Map(records.columns.map((data) => [data.name, new Column(data, records.count)]));
     this.count = records.count;
-    Object.assign(this, { groups, samples });
+    Object.assign(this, { groups, alike, samples, errors });
     this.runs = document.querySelector("#case-run");
   }
 
@@ -50,9 +50,12 @@ class CasePage {
     document.querySelector("#case-command").textContent =
       `harness run ${quoted(`suites/${this.at("suite", row)}.yaml`)} --filter ${quoted(`case_id=${this.id}`)}`;
     this.headline(row);
+    document.querySelector("#case-bound").textContent = boundWords((name, other) => this.at(name, other), row);
+    showCalibrations(this, row);
     document.querySelector("#case-figures").replaceChildren(...this.groups.map(([title, names]) => this.group(title, names, row)).filter(Boolean));
     this.otherRuns(row);
     this.distribution(row);
+    this.histogram(row);
   }
 
   headline(row) {
@@ -88,20 +91,46 @@ class CasePage {
     document.querySelector("#case-samples").hidden = !found;
     if (!found) return;
     const [quantiles, rounds] = found;
+    const counted = (count, name) => `${display(count, "integer")} ${name}${count === 1 ? "" : "s"}`;
     document.querySelector("#case-samples-note").textContent =
-      `${display(this.at("samples", row), "integer")} samples; ${rounds.length} medians of rounds, in order.`;
-    const color = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+      `${counted(this.at("samples", row), "sample")} in ${counted(rounds.length, "round")}, whose medians are in order.`;
+    const spread = quantiles[0] !== quantiles.at(-1);
+    document.querySelector("#case-samples .pair").hidden = !spread;
+    if (!spread) return;
     const micro = (values) => values.map((value) => value * 1e6);
     const share = quantiles.map((_, i) => (100 * i) / (quantiles.length - 1));
-    const settings = { paper: {}, height: 320, margin: { t: 16, r: 20, l: 64, b: 54 }, showlegend: false, template: theme() };
-    const draw = (id, trace, x, y) =>
-      globalThis.Plotly.react(document.querySelector(id), [{ type: "scatter", line: { color, width: 2 }, marker: { color, size: 6 }, ...trace }],
-        { ...settings, xaxis: { title: { text: x }, automargin: true }, yaxis: { title: { text: y }, automargin: true } }, { ...CONFIG, responsive: true });
-    draw("#case-distribution", { mode: "lines", x: micro(quantiles), y: share, hovertemplate: "%{y:.0f} % take at most %{x:.4g} µs<extra></extra>" },
+    const line = (trace) => ({ type: "scatter", line: { color: accent(), width: 2 }, marker: { color: accent(), size: 6 }, ...trace });
+    small("#case-distribution", line({ mode: "lines", x: micro(quantiles), y: share, hovertemplate: "%{y:.0f} % take at most %{x:.4g} µs<extra></extra>" }),
       "Time per call (µs)", "Share of samples at most (%)");
-    draw("#case-rounds", { mode: "lines+markers", x: rounds.map((_, i) => i + 1), y: micro(rounds), hovertemplate: "round %{x}: %{y:.4g} µs<extra></extra>" },
+    small("#case-rounds", line({ mode: "lines+markers", x: rounds.map((_, i) => i + 1), y: micro(rounds), hovertemplate: "round %{x}: %{y:.4g} µs<extra></extra>" }),
       "Round", "Median of the round (µs)");
   }
+
+  // Bins are quarters of the root mean square error, the middle one (20) around no error, the outermost ones open.
+  histogram(row) {
+    const found = this.errors[this.id]?.[this.at("run_id", row)];
+    document.querySelector("#case-errors").hidden = !found;
+    if (!found) return;
+    const [first, count, ...shares] = found;
+    const mse = this.at("mse", row);
+    const unit = mse === null ? "" : ` of ${significant(Math.sqrt(mse), 3)}`;
+    document.querySelector("#case-errors-note").textContent =
+      `How ${display(count, "integer")} errors (result less unquantized result) are spread; the outermost bins hold all that is further out.`;
+    const x = shares.map((_, i) => (first + i - 20) / 4);
+    const trace = { type: "bar", x, y: shares.map((share) => share / 100), width: 0.25, marker: { color: accent(), line: { width: 0 } },
+      hovertemplate: "around %{x:.2f} root mean squares: %{y:.3g} % of errors<extra></extra>" };
+    small("#case-histogram", trace, `Error in root mean squares${unit}`, "Share of errors (%)", { range: [-5.2, 5.2] });
+  }
+}
+
+const accent = () => getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+
+// A small figure of one trace.
+function small(id, trace, x, y, settings = {}) {
+  const layout = { height: 320, margin: { t: 16, r: 20, l: 64, b: 54 }, showlegend: false, template: theme(), bargap: 0.08,
+    dragmode: touch.matches ? false : "zoom",
+    xaxis: { title: { text: x }, automargin: true, ...settings }, yaxis: { title: { text: y }, automargin: true } };
+  globalThis.Plotly.react(document.querySelector(id), [trace], layout, { ...CONFIG, responsive: true });
 }
 
 new CasePage(globalThis.harnessRecords, globalThis.harnessCase).start();

@@ -95,7 +95,7 @@ function render(panel) {
   };
   if (width < 600) narrow(layout, drawing.rows);
   // Copies, because the legend hides traces by changing them.
-  const traces = drawing.data.map((trace) => ({ ...trace }));
+  const traces = narrowed(panel, drawing.data).map((trace) => ({ ...trace }));
   globalThis.Plotly.react(panel.plot, traces, layout, CONFIG);
   legend(panel, traces);
   if (panel.clickable) return;
@@ -105,8 +105,6 @@ function render(panel) {
     if (Array.isArray(customdata) && customdata[CASE_ID]) goTo(caseAddress(plain(customdata[CASE_ID])));
   });
 }
-
-const CASE_ID = 7;
 
 function options(select, values) {
   const kept = select.value;
@@ -130,9 +128,10 @@ function choose(panel, chosen) {
 // The address carries what is chosen (#op=gemm&device_label=…), so that it can be linked to; the links between pages take it along.
 function rememberChoices(selects) {
   const chosen = new URLSearchParams(selects.filter(({ value }) => value).map((select) => [select.dataset.choice ?? select.dataset.own, select.value]));
+  for (const select of document.querySelectorAll("[data-narrow]")) if (select.value) chosen.set(select.dataset.narrow, select.value);
   remember(chosen.toString());
   const shared = new URLSearchParams([...chosen].filter(([name]) => selects.some(({ dataset }) => dataset.choice === name)));
-  for (const link of document.querySelectorAll("header nav a, .links a")) link.setAttribute("href", `${link.getAttribute("href").split("#")[0]}#${shared}`);
+  for (const link of document.querySelectorAll("header nav a, #pages .links a")) link.setAttribute("href", `${link.getAttribute("href").split("#")[0]}#${shared}`);
 }
 
 function recallChoices(selects) {
@@ -148,17 +147,21 @@ function startFigures(figures) {
   const panels = [...document.querySelectorAll("[data-figure]")].map((plot) => {
     const card = plot.closest("section");
     const [legend, message, notes] = [".legend", ".absent", ".notes"].map((name) => card.querySelector(name));
-    return { plot, legend, message, notes, own: card.querySelector("[data-own]"), figure: figures[plot.dataset.figure], near: false };
+    const narrow = [...card.querySelectorAll("[data-narrow]")];
+    return { plot, legend, message, notes, narrow, own: card.querySelector("[data-own]"), figure: figures[plot.dataset.figure], near: false };
   });
   const update = (panel) => {
     if (!panel.near) return;
     panel.drawing = choose(panel, Object.fromEntries(selects.map((select) => [select.dataset.choice, select.value])));
+    fillNarrow(panel);
     render(panel);
   };
   const owns = panels.map(({ own }) => own).filter(Boolean);
-  const note = () => rememberChoices([...selects, ...owns]);
+  const note = () => { rememberChoices([...selects, ...owns]); follow(selects); };
   const updateAll = () => { panels.forEach(update); note(); };
   recallChoices(selects);
+  const inAddress = new URLSearchParams(chosenInAddress());
+  for (const select of panels.flatMap(({ narrow }) => narrow)) select.dataset.wanted = inAddress.get(select.dataset.narrow) ?? "";
   const wantedShape = new URLSearchParams(chosenInAddress()).get("shape_label");
   // Figures are drawn as they come near the viewport: a long page opens as fast as a short one.
   const seen = new IntersectionObserver((entries) => {
@@ -177,6 +180,7 @@ function startFigures(figures) {
   for (const panel of panels) {
     seen.observe(panel.plot);
     panel.own?.addEventListener("change", () => { update(panel); note(); });
+    for (const select of panel.narrow) select.addEventListener("change", () => { render(panel); note(); });
   }
   for (const select of selects) select.addEventListener("change", updateAll);
   addEventListener("hashchange", () => { recallChoices(selects); updateAll(); });

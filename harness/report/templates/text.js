@@ -1,7 +1,10 @@
-// Values as text. Classic scripts in this order share their names: address.js, text.js, plots.js, columns.js, table.js, panel.js or the page's own.
+// Values as text. Classic scripts in this order share their names: address.js, text.js, filters.js, plots.js, columns.js, table.js,
+// panel.js or the page's own.
 "use strict";
 
 const MISSING = "–";
+
+const order = new Intl.Collator("en", { numeric: true }).compare;
 
 const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "µ"], [1e-9, "n"], [1e-12, "p"]];
 const UNITS = {
@@ -16,6 +19,9 @@ function withPrefix(value, unit) {
   const decimals = Math.abs(scaled) < 10 ? 2 : Math.abs(scaled) < 100 ? 1 : 0;
   return `${scaled.toFixed(decimals)} ${prefix}${unit}`;
 }
+
+// A ratio as a change: +12.3 %.
+const percent = (ratio) => `${ratio >= 0.9995 ? "+" : "−"}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
 
 const significant = (value, digits) => String(Number(value.toPrecision(digits)));
 
