@@ -40,9 +40,12 @@ class Prepared:
 
 def tensors_on(device: Device, *, offline: bool = False) -> Tensors:
     """The operands of a process's cases on ``device``; products for references are made there where it can."""
-    product = BACKENDS[device.backend].product
-    made = functools.partial(load_attribute(product), device) if product else None
-    return Tensors(offline=offline, product=made)
+    backend = BACKENDS[device.backend]
+    product, evaluate = (
+        functools.partial(load_attribute(entry), device) if entry else None
+        for entry in (backend.product, backend.evaluate)
+    )
+    return Tensors(offline=offline, product=product, evaluate=evaluate)
 
 
 def prepare(case: Case, device: Device, tensors: Tensors) -> Prepared:

@@ -24,7 +24,7 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
-from harness.kernels.tensors import MatrixProduct, Prepared, host_product
+from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
 from harness.numerics.metrics import Comparison, decibel
@@ -87,6 +87,7 @@ class GemmProblem:
     epilogue: Epilogue = NOTHING
     bias: NDArray[np.float32] | None = None
     """[n]; None: there is none."""
+    evaluate: Evaluate = on_host
     _rounded: dict[tuple[str, int], tuple[Float64, Any]] = field(default_factory=dict, init=False)
     """Products of operands as kernels take them, made when they are first asked for."""
 
@@ -169,13 +170,17 @@ class GemmProblem:
         return self._lost_within(LINE)
 
     def _lost_within(self, line: int) -> Float64:
-        x, w = _real_values(self.activation, self.rows), _real_values(self.weight)
-        return lost(x, w, line, self.product)
+        of_codes = functools.partial(lost, line=line)
+        return quantized_product(self.activation, self.weight, self.rows, lambda x, w: self.evaluate(of_codes, x, w))
 
     @functools.cached_property
     def _magnitude(self) -> Float64:
         """|x̂|·|ŵ|ᵀ on ``rows``. Another product: made once, though outputs are judged before and after timing."""
-        return self.product(np.abs(_real_values(self.activation, self.rows)), np.abs(_real_values(self.weight)))
+
+        def of_magnitudes(x: NDArray[Any], w: NDArray[Any]) -> Float64:
+            return self.product(np.abs(x), np.abs(w))
+
+        return quantized_product(self.activation, self.weight, self.rows, of_magnitudes)
 
 
 class Gemm:
@@ -215,6 +220,7 @@ class Gemm:
             operands["activation"].dtype,
             case.epilogue,
             bias_of(case, weight.values.shape[0]),
+            tensors.evaluate,
         )
 
     def judge(self, problem: GemmProblem, output: Product) -> Verdict:
