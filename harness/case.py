@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.data.source import DataSource
-from harness.kernels.spec import OperandPlan, Request
+from harness.kernels.spec import OUTPUT, OperandPlan, Request
+from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 from harness.suite.types import Shape
 from harness.timing import Measure
@@ -23,9 +24,13 @@ class Operand:
     dtype: str = "f32"
 
 
-def request_of(operands: tuple[Operand, ...]) -> Request:
-    """The operands as kernels are asked about them."""
-    return {each.role: OperandPlan(each.shape, each.scheme, each.channel_axis, each.dtype) for each in operands}
+def request_of(operands: tuple[Operand, ...], epilogue: Epilogue = NOTHING) -> Request:
+    """The operands, and an output that something is done to, as kernels are asked about them."""
+    made = {each.role: OperandPlan(each.shape, each.scheme, each.channel_axis, each.dtype) for each in operands}
+    if epilogue != NOTHING:
+        extents = (made["activation"].shape[0], made["weight"].shape[0])
+        made[OUTPUT] = OperandPlan(extents, None, dtype=made["activation"].dtype, epilogue=epilogue)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +53,9 @@ class Case:
     skip: str | None
     baseline: str | None
     """``case_id`` of the baseline's case on the same shape (and, where it looks at it, scheme); its own if it is that."""
+    epilogue: Epilogue = NOTHING
+
+    @property
+    def request(self) -> Request:
+        """What its kernel is asked for."""
+        return request_of(self.operands, self.epilogue)

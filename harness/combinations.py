@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from harness.kernels import kernel as kernel_row
 from harness.kernels import kernel_names
 from harness.kernels.ops import Op, axis_prefix
-from harness.kernels.spec import KernelSpec
+from harness.kernels.spec import OUTPUT, KernelSpec
+from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme, preset, preset_name
 from harness.suite.fields import NO_FORMAT
-from harness.suite.model import AXES
+from harness.suite.model import AXES, EPILOGUE_AXES
 from harness.suite.types import Axes, AxisValue, Include, Suite
 
 Schemes = tuple[OperandScheme | None, ...]
 """One scheme an operand, in the order of the op's roles; None: not quantized."""
+
+Formats = tuple[Schemes, Epilogue]
+"""What a case is about besides its kernel and shape."""
 
 Patterns = tuple[str, ...]
 """Patterns of shape names; none: all shapes."""
@@ -27,11 +31,12 @@ Patterns = tuple[str, ...]
 @dataclass(frozen=True, eq=False, slots=True)
 class Variant:
     """A kernel with the schemes that it looks at. Variants of equal ``key`` are the same case on a shape; those of
-    equal ``number`` have equal schemes. ``words`` spells the schemes, empty where none is quantized; ``label`` is what
+    equal ``number`` have equal schemes and epilogues. ``words`` spells the schemes, empty where none is quantized; ``label`` is what
     the column ``scheme`` shows."""
 
     spec: KernelSpec
     schemes: Schemes
+    epilogue: Epilogue
     number: int
     key: int
     words: str
@@ -77,22 +82,22 @@ def combinations(suite: Suite, op: Op, baseline: KernelSpec | None) -> tuple[Com
     found = []
     for axes, patterns in ((suite.matrix, ()), *((entry.axes, entry.shapes) for entry in suite.include)):
         specs = [kernel_row(op.name, str(name)) for name in dict(axes).get("kernel", kernels)]
-        for schemes, named in _schemes_of(axes, op):
-            combination = builder.combination(specs, schemes, named, patterns)
+        for formats, named in _formats_of(axes, op):
+            combination = builder.combination(specs, formats, named, patterns)
             if combination.variants:
                 found.append(combination)
     return tuple(found)
 
 
-def _schemes_of(axes: Axes, op: Op) -> Iterator[tuple[Schemes, str | None]]:
-    """The product of all axes but the kernel: resolved schemes, and the preset that is named and was left as it is."""
+def _formats_of(axes: Axes, op: Op) -> Iterator[tuple[Formats, str | None]]:
+    """The product of all axes but the kernel: resolved schemes with what follows the product, and the preset that is named and was left as it is."""
     others = [(name, values) for name, values in axes if name != "kernel"]
     names = [name for name, _ in others]
     for values in itertools.product(*(values for _, values in others)):
         chosen = dict(zip(names, values, strict=True))
         schemes = _resolve(op, chosen)
         named = preset(str(chosen["scheme"])) if "scheme" in chosen else None
-        yield schemes, named.name if named is not None and schemes[0] == named.weight else None
+        yield (schemes, _epilogue(chosen)), named.name if named is not None and schemes[0] == named.weight else None
 
 
 def _resolve(op: Op, chosen: Mapping[str, AxisValue]) -> Schemes:
@@ -113,6 +118,13 @@ def _resolve(op: Op, chosen: Mapping[str, AxisValue]) -> Schemes:
     return tuple(schemes)
 
 
+def _epilogue(chosen: Mapping[str, AxisValue]) -> Epilogue:
+    return Epilogue(**{field: chosen[axis] for field, axis in _EPILOGUE_FIELDS if axis in chosen})  # type: ignore[arg-type]
+
+
+_EPILOGUE_FIELDS = tuple(zip(("bias", "function", "output"), EPILOGUE_AXES, strict=True))
+
+
 @functools.cache
 def _axes_of(role: str) -> tuple[tuple[str, str], ...]:
     """Each axis of an operand: its field of OperandScheme, and its name in the suite."""
@@ -126,17 +138,17 @@ class _Builder:
         self._op, self._baseline = op, baseline
         self._exclude = [_Exclusion(entry) for entry in exclude]
         self._kernels = {name: index for index, name in enumerate(kernel_names(op.name))}
-        self._numbers: dict[Schemes, int] = {}
-        self._schemes: list[Schemes] = []
+        self._numbers: dict[Formats, int] = {}
+        self._formats: list[Formats] = []
         self._words: list[str] = []
         self._presets: list[str | None] = []
         self._left: dict[frozenset[str], dict[int, int]] = {}
         self._variants: dict[str | None, dict[int, Variant]] = {}
 
     def combination(
-        self, specs: Iterable[KernelSpec], schemes: Schemes, named: str | None, patterns: Patterns
+        self, specs: Iterable[KernelSpec], formats: Formats, named: str | None, patterns: Patterns
     ) -> Combination:
-        number = self._number(schemes)
+        number = self._number(formats)
         label = named if self._op.one_tensor else self._presets[number]
         variants = tuple([self._variant(spec, number, label) for spec in specs])
         baseline = self._variant(self._baseline, number, label) if self._baseline is not None else None
@@ -145,12 +157,14 @@ class _Builder:
             variants = variants if drop.patterns else drop.kept(variants)
         return Combination(variants, baseline, patterns, tuple(drop for drop in drops if drop.patterns))
 
-    def _number(self, schemes: Schemes) -> int:
-        number = self._numbers.setdefault(schemes, len(self._schemes))
-        if number == len(self._schemes):
+    def _number(self, formats: Formats) -> int:
+        number = self._numbers.setdefault(formats, len(self._formats))
+        if number == len(self._formats):
+            schemes, epilogue = formats
             words = ["none" if scheme is None else scheme.label for scheme in schemes]
-            self._schemes.append(schemes)
-            self._words.append(" x ".join(words) if any(schemes) else "")
+            operands = " x ".join(words) if any(schemes) else ""
+            self._formats.append(formats)
+            self._words.append(" + ".join(part for part in (operands, epilogue.label) if part))
             self._presets.append(None if self._op.one_tensor else preset_name(*schemes))
         return number
 
@@ -163,20 +177,22 @@ class _Builder:
         key = number * len(self._kernels) + self._kernels[spec.name]
         if key not in known:
             words = self._words[number]
-            known[key] = Variant(spec, self._schemes[number], number, key, words, (label or words) if words else None)
+            known[key] = Variant(spec, *self._formats[number], number, key, words, (label or words) if words else None)
         return known[key]
 
     def _without(self, ignored: frozenset[str], number: int) -> int:
         """The number of the schemes that are left where a kernel does not look at the ``ignored`` roles."""
         known = self._left.setdefault(ignored, {})
         if number not in known:
-            roles = zip(self._op.roles, self._schemes[number], strict=True)
-            known[number] = self._number(tuple(None if role in ignored else scheme for role, scheme in roles))
+            schemes, epilogue = self._formats[number]
+            roles = zip(self._op.roles, schemes, strict=True)
+            left = tuple(None if role in ignored else scheme for role, scheme in roles)
+            known[number] = self._number((left, NOTHING if OUTPUT in ignored else epilogue))
         return known[number]
 
     def _drops(self, number: int, label: str | None) -> tuple[Drop, ...]:
         """Of the whole combination: a kernel that ignores an axis is dropped by it nevertheless."""
-        values = {**axis_values(self._op, self._schemes[number]), "scheme": label}
+        values = {**axis_values(self._op, *self._formats[number]), "scheme": label}
         return tuple(rule.drop for rule in self._exclude if rule.names(values))
 
 
@@ -192,9 +208,13 @@ class _Exclusion:
         return all(values.get(axis) in wanted for axis, wanted in self._axes.items())
 
 
-def axis_values(op: Op, schemes: Iterable[OperandScheme | None]) -> dict[str, AxisValue | None]:
+def axis_values(
+    op: Op, schemes: Iterable[OperandScheme | None], epilogue: Epilogue = NOTHING
+) -> dict[str, AxisValue | None]:
     """Axis → value of resolved schemes, as suites and filters name them (an unquantized operand: format none)."""
     values: dict[str, AxisValue | None] = {}
+    if op.epilogue:
+        values.update({axis: getattr(epilogue, field) for field, axis in _EPILOGUE_FIELDS})
     for role, scheme in zip(op.roles, schemes, strict=True):
         prefix = axis_prefix(role)
         if scheme is None:

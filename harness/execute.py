@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.backends import BACKENDS
-from harness.case import Case, request_of
+from harness.case import Case
 from harness.device import Device
 from harness.identical import identical
 from harness.kernels import kernel as kernel_row
@@ -40,16 +40,19 @@ class Prepared:
 
 def tensors_on(device: Device, *, offline: bool = False) -> Tensors:
     """The operands of a process's cases on ``device``; products for references are made there where it can."""
-    product = BACKENDS[device.backend].product
-    made = functools.partial(load_attribute(product), device) if product else None
-    return Tensors(offline=offline, product=made)
+    backend = BACKENDS[device.backend]
+    product, evaluate = (
+        functools.partial(load_attribute(entry), device) if entry else None
+        for entry in (backend.product, backend.evaluate)
+    )
+    return Tensors(offline=offline, product=product, evaluate=evaluate)
 
 
 def prepare(case: Case, device: Device, tensors: Tensors) -> Prepared:
     """Load, calibrate and quantize the operands, and make the kernel. Whatever goes wrong comes as an exception."""
     family: Any = load_attribute(OPS[case.op].family)
     problem = family.problem(case, tensors)
-    made = make(kernel_row(case.op, case.kernel), Task(case.op, request_of(case.operands), problem, family), device)
+    made = make(kernel_row(case.op, case.kernel), Task(case.op, case.request, problem, family), device)
     return Prepared(made.spec, family, problem, made.kernel, made.configuration)
 
 

@@ -18,6 +18,7 @@ from harness.device import Device
 from harness.kernels import kernel
 from harness.kernels.ops import OPS, Op
 from harness.kernels.spec import Request
+from harness.numerics.epilogue import Epilogue
 from harness.numerics.scheme import OperandScheme
 from harness.suite.types import Shape, Suite
 
@@ -98,6 +99,7 @@ class _OnShape:
             reference_rows=self._reference_rows(),
             skip=self._problem(variant),
             baseline=baseline,
+            epilogue=variant.epilogue,
         )
 
     def _operands_of(self, variant: Variant) -> tuple[Operand, ...]:
@@ -122,17 +124,17 @@ class _OnShape:
             return f"this version has no {spec.name}"
         request = self._requests.get(variant.number)
         if request is None:
-            request = self._requests[variant.number] = self._request(self._operands_of(variant))
+            request = self._requests[variant.number] = self._request(self._operands_of(variant), variant.epilogue)
         return request if isinstance(request, str) else spec.problem(request, self._device)
 
-    def _request(self, operands: tuple[Operand, ...]) -> Request | str:
+    def _request(self, operands: tuple[Operand, ...], epilogue: Epilogue) -> Request | str:
         """What kernels are asked for, or why no kernel can do it."""
         for operand in operands:
             if reason := self._scheme_problem(operand):
                 return reason if operand.role == "tensor" else f"{operand.role}: {reason}"
         if self._too_large is not None:
             return self._too_large
-        return request_of(operands)
+        return request_of(operands, epilogue)
 
     def _scheme_problem(self, operand: Operand) -> str | None:
         if operand.scheme is None:

@@ -15,6 +15,7 @@ from harness.columns import FLAG, REAL, TEXT, WHOLE, Column, Row
 from harness.environment import ENVIRONMENT
 from harness.kernels.family import Work
 from harness.kernels.ops import OPS, column_prefix
+from harness.numerics.epilogue import NOTHING
 from harness.numerics.error_histogram import BINS, WIDTH
 from harness.numerics.error_histogram import COLUMN as HISTOGRAM
 from harness.numerics.metrics import METRICS
@@ -100,6 +101,13 @@ _SCHEMES = tuple(
     for role in _ROLES
     for axis in AXES
 )
+_EPILOGUE = (
+    Column(
+        "epilogue_bias", FLAG, "whether a bias is added to a product; these three are null where nothing follows it"
+    ),
+    Column("epilogue_function", TEXT, "activation function of a product's output"),
+    Column("output_format", TEXT, "format that a product's output is requantized to; none: it keeps its type"),
+)
 _ACCURACY = (
     *(Column(row.name, REAL, f"{row.label} ({row.unit})") for row in METRICS.values()),
     Column("weight_sqnr_db", REAL, "SQNR of the weight itself (dB)"),
@@ -130,7 +138,7 @@ _ENVIRONMENT = (
 )
 
 COLUMNS: dict[str, Column] = {
-    column.name: column for column in (*_IDENTITY, *_SCHEMES, *_ACCURACY, *SPEED, *STATE, *_ENVIRONMENT)
+    column.name: column for column in (*_IDENTITY, *_SCHEMES, *_EPILOGUE, *_ACCURACY, *SPEED, *STATE, *_ENVIRONMENT)
 }
 ARROW_SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS.values()])
 
@@ -180,6 +188,9 @@ def _case_values(case: Case) -> Row:
         values |= {"rows": math.prod(leading), "cols": cols, "dtype": case.shape.dtype}
     else:
         values |= dict(zip(("m", "n", "k"), case.shape.extents, strict=True)) | {"dtype": case.shape.dtype}
+    if (following := case.epilogue) != NOTHING:
+        values |= {"epilogue_bias": following.bias, "epilogue_function": following.function}
+        values["output_format"] = following.output
     for operand in case.operands:
         if operand.scheme is not None:
             prefix = column_prefix(operand.role)

@@ -78,4 +78,4 @@ def _value(case: Case, axis: str) -> object:
             return case.scheme
         case _:
             op = OPS[case.op]
-            return axis_values(op, (operand.scheme for operand in case.operands)).get(axis)
+            return axis_values(op, (operand.scheme for operand in case.operands), case.epilogue).get(axis)

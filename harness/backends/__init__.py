@@ -20,7 +20,7 @@ class Backend:
     The others are ``module:attribute``, imported where they are needed, empty where there is no such thing: ``timer`` times
     a kernel, ``stopwatch`` makes what it is timed with; ``warm_up`` reaches for a device before a worker's first case;
     ``prepare`` takes cases and makes ahead of a run what can be made without a device; ``product`` multiplies float64
-    matrices on the device, for references; ``usable`` says whether a device still answers after a case has failed;
+    matrices on the device, for references, and ``evaluate`` other functions of arrays; ``usable`` says whether a device still answers after a case has failed;
     ``peaks`` measures (once a device and driver) what kernels are held against; ``floor`` is the least time that the data
     sheet allows; ``energy`` measures the energy of a launch; ``mark`` names a range on a profiler's timeline.
     """
@@ -33,6 +33,7 @@ class Backend:
     warm_up: str = ""
     prepare: str = ""
     product: str = ""
+    evaluate: str = ""
     usable: str = ""
     peaks: str = ""
     floor: str = ""
@@ -57,6 +58,7 @@ BACKENDS: dict[str, Backend] = {
             warm_up="harness.backends.cuda.peaks:warm_up",
             prepare="harness.backends.cuda.ahead:compile_ahead",
             product="harness.backends.cuda.product:product",
+            evaluate="harness.backends.cuda.product:evaluate",
             usable="harness.backends.cuda.session:is_usable",
             peaks="harness.backends.cuda.peaks:peaks",
             floor="harness.backends.cuda.floor:floor_s",

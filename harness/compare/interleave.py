@@ -57,9 +57,11 @@ def kernel_pairs(suite: Suite, device: Device, a: str, b: str, filters: Sequence
                 f"--interleave: must be kernels of {suite.name} that run on {device.name} (got {name!r}); "
                 f"{did_you_mean(name, known)}"
             )
-    before = {(case.shape, case.operands): case for case in cases if case.kernel == a}
+    before = {(case.shape, case.operands, case.epilogue): case for case in cases if case.kernel == a}
     pairs = [
-        (before[key], case) for case in cases if case.kernel == b and (key := (case.shape, case.operands)) in before
+        (before[key], case)
+        for case in cases
+        if case.kernel == b and (key := (case.shape, case.operands, case.epilogue)) in before
     ]
     if not pairs:
         raise HarnessError(f"--interleave: {a} and {b} must have operands in common (got none in {suite.name})")

@@ -15,4 +15,6 @@ def chooser(op: str) -> KernelSpec:
         return None if candidates(op, request, device) else f"no kernel of the {device.backend} backend takes it"
 
     doc = "the fastest conforming kernel in its fastest configuration, as measured on this device"
-    return KernelSpec("auto", op, None, "kernel", "harness.tuning.choose:make", doc, supports=supports, chooses=True)
+    return KernelSpec(
+        "auto", op, None, "kernel", "harness.tuning.choose:make", doc, supports=supports, chooses=True, epilogue=True
+    )

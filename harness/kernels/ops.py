@@ -14,7 +14,8 @@ class Op:
 
     ``roles`` are its operands; of one-tensor ops the only role is ``tensor`` and its axes have no prefix.
     ``operand_shapes`` maps the extents of a suite's shape to the operands' shapes. ``family`` names the class that
-    makes problems, holds the oracle and judges outputs (``module:attribute``, imported in the worker only).
+    makes problems, holds the oracle and judges outputs (``module:attribute``, imported in the worker only). ``epilogue``:
+    a bias, a function and a requantization may follow (axes of the output).
     """
 
     name: str
@@ -22,6 +23,7 @@ class Op:
     operand_shapes: Callable[[Extents], Mapping[str, Extents]]
     family: str
     doc: str
+    epilogue: bool = False
 
     @property
     def one_tensor(self) -> bool:
@@ -76,6 +78,7 @@ OPS: dict[str, Op] = {
             _product,
             "harness.kernels.gemm.oracle:FAMILY",
             "activation [m, k] times weight [n, k] transposed",
+            epilogue=True,
         ),
     )
 }

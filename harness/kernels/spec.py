@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from harness.device import Device
 from harness.kernels.specialisation import CudaSource
+from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 
 Role = Literal["kernel", "baseline", "peer", "reference", "pitfall"]
@@ -20,12 +21,22 @@ PITFALL: Role = "pitfall"
 @dataclass(frozen=True)
 class OperandPlan:
     """What a kernel is asked to take as one operand. ``scheme`` None: not quantized. ``dtype`` is the type of its
-    unquantized values."""
+    unquantized values. Where something follows the product the output is a role too, with its ``epilogue``."""
 
     shape: tuple[int, ...]
     scheme: OperandScheme | None
     channel_axis: int = 0
     dtype: str = "f32"
+    epilogue: Epilogue = NOTHING
+
+
+OUTPUT = "output"
+"""The role of an output that an epilogue makes; and what kernels ignore that make the bare product whatever follows."""
+
+
+def epilogue_of(request: Mapping[str, OperandPlan]) -> Epilogue:
+    """What follows the product."""
+    return request[OUTPUT].epilogue if OUTPUT in request else NOTHING
 
 
 Request = Mapping[str, OperandPlan]
@@ -51,7 +62,7 @@ class KernelSpec:
     ``chooses``: a case of it is run by the fastest of the op's kernels that take it (``harness.tuning``); ``gives_codes``: its
     output is coded once more, so that it never is that one.
     ``reorders_sums``: atomics order its sums, so that figures of its error differ from run to run; what it computes is held
-    to its bound alone. All other kernels give the same figures every time.
+    to its bound alone. All other kernels give the same figures every time. ``epilogue``: takes any; else none.
     """
 
     name: str
@@ -69,6 +80,7 @@ class KernelSpec:
     arithmetic: str | None = None
     requires: str = ""
     reorders_sums: bool = False
+    epilogue: bool = False
     chooses: bool = False
     gives_codes: bool = False
 
@@ -76,6 +88,8 @@ class KernelSpec:
         """Why ``device`` cannot serve ``request`` with this kernel, or None."""
         if self.cuda is not None and (reason := self.cuda.problem_on(device.architecture)):
             return reason
+        if OUTPUT in request and not self.epilogue:
+            return "takes no epilogue"
         if (reason := self.supports(request, device)) is not None:
             return reason
         if self.requires and importlib.util.find_spec(self.requires) is None:
@@ -100,7 +114,7 @@ def reference_spec(
 ) -> KernelSpec:
     """The row of an op's oracle run as a kernel; ``family`` is its folder where that is not named like the op."""
     entry = f"harness.kernels.{family or op}.oracle:REFERENCE"
-    return KernelSpec("reference", op, None, "reference", entry, doc, supports=supports, max_samples=3)
+    return KernelSpec("reference", op, None, "reference", entry, doc, supports=supports, max_samples=3, epilogue=True)
 
 
 def load_attribute(entry: str) -> Any:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 MatrixProduct = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]
 """``a`` [m, k] times ``b`` [n, k] transposed, in float64."""
+Evaluate = Callable[..., NDArray[np.float64]]
+"""A function and host arrays → its result. It may be given arrays of CuPy in their place, and gives the like."""
 _BUDGET_BYTES = 2 << 30
 
 
@@ -51,10 +53,17 @@ class Tensors:
     """Least recently used first out. Neighbouring cases share shapes, so most loads and calibrations happen once."""
 
     def __init__(
-        self, *, offline: bool = False, budget_bytes: int = _BUDGET_BYTES, product: MatrixProduct | None = None
+        self,
+        *,
+        offline: bool = False,
+        budget_bytes: int = _BUDGET_BYTES,
+        product: MatrixProduct | None = None,
+        evaluate: Evaluate | None = None,
     ) -> None:
         self.product = product or host_product
         """How references of products are made: by NumPy, or on the device, which changes nothing but the time."""
+        self.evaluate = evaluate or on_host
+        """The same of what is more than a product."""
         self._offline = offline
         self._budget = budget_bytes
         self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -104,6 +113,12 @@ class Tensors:
         while self._bytes > self._budget and len(self._held) > 1:
             self._bytes -= self._held.popitem(last=False)[1][1]
         return made
+
+
+def on_host(function: Callable[..., NDArray[np.float64]], *arrays: NDArray[Any]) -> NDArray[np.float64]:
+    """``function`` of ``arrays`` by NumPy."""
+    with np.errstate(invalid="ignore"):
+        return function(*arrays)
 
 
 def host_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:

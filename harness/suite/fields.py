@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from harness.errors import HarnessError
+from harness.numerics.epilogue import FUNCTIONS, OUTPUTS
 from harness.numerics.formats import FORMATS
 from harness.numerics.granularity import Granularity
 from harness.numerics.scales import SCALE_FORMATS
@@ -102,6 +103,8 @@ CalibrationText = _parsed(
 )
 ScaleFormatName = one_of("scale format", {row.name: row.doc for row in SCALE_FORMATS.values()})
 RangeName = one_of("range", RANGES)
+FunctionName = one_of("activation function", {row.name: row.doc for row in FUNCTIONS.values()})
+OutputName = one_of("output format", OUTPUTS)
 ValueTypeName = one_of("value type", {row.name: row.doc for row in VALUE_TYPES.values()})
 SchemeName = one_of("preset", {row.name: row.doc for row in SCHEMES.values()})
 Flag = Annotated[bool, Field(strict=True)]

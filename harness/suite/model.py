@@ -24,7 +24,9 @@ from harness.suite.fields import (
     ElementName,
     Flag,
     FormatName,
+    FunctionName,
     GranularityText,
+    OutputName,
     RangeName,
     ScaleFormatName,
     SchemeName,
@@ -165,9 +167,21 @@ AXES: dict[str, Axis] = {
 """Axes of one operand, in the order in which they are listed everywhere."""
 
 
+EPILOGUE_AXES: dict[str, Axis] = {
+    row.name: row
+    for row in (
+        Axis("epilogue.bias", Flag, "whether a bias, one value a column, is added; default false"),
+        Axis("epilogue.function", FunctionName, "activation function of the output; default none"),
+        Axis("output.format", OutputName, "int8: the output requantized; default none, the shape's dtype"),
+    )
+}
+"""Axes of what follows a product."""
+
+
 def axis_names(op: Op) -> tuple[str, ...]:
     """All axes of an op as suites write them."""
-    return ("kernel", "scheme", *(axis_prefix(role) + axis for role in op.roles for axis in AXES))
+    epilogue = tuple(EPILOGUE_AXES) if op.epilogue else ()
+    return ("kernel", "scheme", *(axis_prefix(role) + axis for role in op.roles for axis in AXES), *epilogue)
 
 
 def _kernel(op: Op, backend: str | None = None) -> Any:
@@ -189,7 +203,7 @@ def _axes(op: Op) -> list[Axis]:
         for axis in AXES.values():
             kind = ElementName if op.one_tensor and axis.name == "format" else axis.type
             rows.append(Axis(axis_prefix(role) + axis.name, kind, f"{role}: {axis.doc}"))
-    return rows
+    return [*rows, *(EPILOGUE_AXES.values() if op.epilogue else ())]
 
 
 def _listed_fields(rows: Iterable[Axis]) -> dict[str, Any]:

@@ -19,4 +19,6 @@ def _words(operand: OperandPlan) -> str:
         words.append(f"axis {operand.channel_axis}")
     if operand.scheme is not None:
         words.append(dataclasses.replace(operand.scheme, calibration="minmax").label)
+    if operand.epilogue.label:
+        words.append(operand.epilogue.label)
     return " ".join(words)

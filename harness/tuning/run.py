@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.case import Case, request_of
+from harness.case import Case
 from harness.device import Device
 from harness.execute import tensors_on
 from harness.kernels.ops import OPS
@@ -37,7 +37,7 @@ def tune(
     whatever is known. What is measured is kept as it comes."""
     tensors, seen = tensors_on(device, offline=offline), set()
     for case in cases:
-        request = request_of(case.operands)
+        request = case.request
         specs = candidates(case.op, request, device)
         if len(specs) < 2 and all(len(configurations(spec)) < 2 for spec in specs):
             continue

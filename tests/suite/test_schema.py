@@ -21,7 +21,7 @@ from harness.numerics.granularity import GRANULARITIES
 from harness.numerics.scales import SCALE_FORMATS
 from harness.numerics.scheme import CALIBRATIONS, RANGES, SCHEMES
 from harness.suite import json_schema, load_suite
-from harness.suite.model import AXES, axis_names
+from harness.suite.model import AXES, EPILOGUE_AXES, axis_names
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = json_schema()
@@ -216,7 +216,8 @@ def test_keys_and_axes_are_described(op):
     }.items():
         assert all(each.get("description") for each in properties.values()), name
     assert tuple(_definition(f"{title}Matrix")["properties"]) == axis_names(OPS[op])
-    assert len(axis_names(OPS[op])) == 2 + len(AXES) * len(OPS[op].roles)
+    epilogue = len(EPILOGUE_AXES) if op == "gemm" else 0
+    assert len(axis_names(OPS[op])) == 2 + len(AXES) * len(OPS[op].roles) + epilogue
 
 
 def test_null_is_nowhere_accepted():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from harness.backends.cuda.compiler import precompile
-from harness.case import Case, request_of
+from harness.case import Case
 from harness.device import Device
 from harness.kernels import kernel as kernel_row
 from harness.kernels.spec import KernelSpec, Request
@@ -19,7 +19,7 @@ def specialisations(cases: Iterable[Case], device: Device) -> tuple[Specialisati
     found: dict[Specialisation, None] = {}
     for case in cases:
         if case.skip is None:
-            spec, request = kernel_row(case.op, case.kernel), request_of(case.operands)
+            spec, request = kernel_row(case.op, case.kernel), case.request
             chosen = candidates(case.op, request, device) if spec.chooses else (spec,)
             found |= dict.fromkeys(each for one in chosen for each in _of_kernel(one, request, every=spec.chooses))
     return tuple(found)

@@ -1,7 +1,8 @@
-"""References of products on the device, in float64."""
+"""References on the device, in float64."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,4 +22,13 @@ def product(device: Device, a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.floa
     session(device)
     made = cupy.matmul(cupy.asarray(a).astype(cupy.float64), cupy.asarray(b).astype(cupy.float64).T)
     host: NDArray[np.float64] = made.get()
+    return host
+
+
+def evaluate(device: Device, function: Callable[..., Any], *arrays: NDArray[Any]) -> NDArray[np.float64]:
+    """``function`` of host arrays, computed on the device: it is given CuPy's arrays. Raises MemoryError (cupy's)."""
+    import cupy
+
+    session(device)
+    host: NDArray[np.float64] = function(*(cupy.asarray(each) for each in arrays)).get()
     return host

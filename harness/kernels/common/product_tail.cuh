@@ -1,4 +1,5 @@
-// What becomes of the sums of the tensor-core products: zero points, scales, one rounding to the output's type, and stores.
+// What becomes of the sums of the tensor-core products: zero points, scales, what follows (common/following.cuh), one rounding to
+// the output's type, and stores.
 // VALUE: the output, 0 f32, 1 f16, 2 bf16. ZERO_POINTS 1: the activation has zero points, one a row or a single one.
 //
 // The fragments of mma.sync m16n8k32 and of wgmma m64nNk32 give a thread two neighbouring columns in eight (PTX ISA, matrix
@@ -7,7 +8,7 @@
 // j = 0 … 3 and e = 0, 1, are the neighbouring columns 8 (lane % 4) + 2 j + e: 16 bytes of 16-bit values, 32 of f32.
 #pragma once
 
-#include "common/values.cuh"
+#include "common/following.cuh"
 
 #define GROUP_COLUMNS 32
 #define OWN_COLUMNS 8
@@ -16,6 +17,7 @@
 struct Columns {
     alignas(16) float scale[OWN_COLUMNS];
     alignas(16) int sum[OWN_COLUMNS];
+    alignas(16) float bias[OWN_COLUMNS];
 };
 struct Row {
     float scale;
@@ -29,12 +31,14 @@ template <typename Word, typename T> __device__ __forceinline__ void load_eight(
 }
 
 struct Tail {
-    value_t *__restrict__ y;                 // [m, n]
+    output_t *__restrict__ y;                // [m, n]
     const float *__restrict__ row_scales;    // [m], or a single one: row_stride is 1 or 0
     const float *__restrict__ column_scales; // [n], with room up to whole tiles, where columns are not checked
     const int *__restrict__ zero_points;     // as row_scales
     const int *__restrict__ column_sums;     // as column_scales: sums of the weight's codes along k
     u32 m, n, row_stride;
+    const float *__restrict__ bias; // as column_scales
+    float output_scale;             // of OUTPUT_S8
 
     __device__ __forceinline__ Columns columns(u32 first) const
     {
@@ -42,6 +46,9 @@ struct Tail {
         load_eight<float4>(made.scale, column_scales + first);
 #if ZERO_POINTS
         load_eight<int4>(made.sum, column_sums + first);
+#endif
+#if BIAS
+        load_eight<float4>(made.bias, bias + first);
 #endif
         return made;
     }
@@ -69,7 +76,11 @@ struct Tail {
             // sum of (q - z) w = sum of q w - z · sum of w, whole numbers throughout (arXiv 1712.05877, section 2.3)
             sum -= row.zero_point * columns.sum[i];
 #endif
-            made.at[i] = static_cast<float>(sum) * row.scale * columns.scale[i];
+            float y = static_cast<float>(sum) * row.scale * columns.scale[i];
+#if BIAS
+            y += columns.bias[i];
+#endif
+            made.at[i] = follow(y);
         }
         store(made, index, column);
     }
@@ -79,7 +90,13 @@ struct Tail {
     {
         Values<OWN_COLUMNS> made;
 #pragma unroll
-        for (int i = 0; i < OWN_COLUMNS; ++i) made.at[i] = at(i);
+        for (int i = 0; i < OWN_COLUMNS; ++i) {
+            float y = at(i);
+#if BIAS
+            y += __ldg(bias + column + i);
+#endif
+            made.at[i] = follow(y);
+        }
         store(made, index, column);
     }
 
@@ -87,13 +104,13 @@ struct Tail {
     __device__ __forceinline__ void store(const Values<OWN_COLUMNS> &made, u32 row, u32 column) const
     {
         if (row >= m || column >= n) return;
-        value_t *to = y + static_cast<u64>(row) * n + column;
+        output_t *to = y + static_cast<u64>(row) * n + column;
         if (n % OWN_COLUMNS == 0) {
-            made.pack().store(to);
+            store_eight(to, made, output_scale);
             return;
         }
 #pragma unroll
         for (int i = 0; i < OWN_COLUMNS; ++i)
-            if (column + i < n) to[i] = from_float(made.at[i]);
+            if (column + i < n) to[i] = output_of(made.at[i], output_scale);
     }
 };

@@ -220,7 +220,8 @@ extern "C" __global__ void
     __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ TensorMap weight,
      const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
-     const int *__restrict__ column_sums, value_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride)
+     const int *__restrict__ column_sums, output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
+     const float *__restrict__ bias, float output_scale)
 {
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     const Ring ring = {(shared_address(shared_bytes) + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES};
@@ -252,7 +253,7 @@ gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ Tenso
         }
     } else {
         take_registers<MULTIPLIER_REGISTERS>();
-        const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride};
+        const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
         multiply_tiles(ring, raster, tail, lines, group, rank);
     }
 #if CLUSTER > 1

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.kernels.tensors import MatrixProduct, host_product
-
 LINE = 128
 """k after which a promoted sum is added to one in f32."""
 STEP = 32
@@ -23,20 +21,21 @@ TERMS = STEP + 2
 """The products, the sum so far and the result."""
 
 
-def lost(x: NDArray[Any], w: NDArray[Any], line: int, product: MatrixProduct = host_product) -> NDArray[np.float64]:
+def lost(x: NDArray[Any], w: NDArray[Any], line: int) -> NDArray[np.float64]:
     """Bound [m, n] of what the products of ``x`` [m, k] and ``w`` [n, k] lose when the unit sums ``line`` of k at a time.
 
     The largest term of a step is the sum so far, what it lost included, or a product, which is at most the largest
-    magnitudes of both operands within the step.
+    magnitudes of both operands within the step. Arrays of NumPy, or of CuPy, which stay on the device all along.
     """
-    total = np.zeros((len(x), len(w)))
+    x, w = (each.astype(np.float64) for each in (x, w))
+    total = np.zeros_like(x, shape=(len(x), len(w)))
     for first in range(0, x.shape[1], line):
         sums, loss = np.zeros_like(total), np.zeros_like(total)
         last = min(first + line, x.shape[1])
         for at in range(first, last, STEP):
             part = slice(at, min(at + STEP, last))
-            largest = product(*(np.abs(each[:, part]).max(axis=1, keepdims=True) for each in (x, w)))
-            loss += TERMS * TERM_LOSS * np.maximum(np.abs(sums) + loss, largest)
-            sums += product(x[:, part], w[:, part])
+            of_x, of_w = (np.abs(each[:, part]).max(axis=1) for each in (x, w))
+            loss += TERMS * TERM_LOSS * np.maximum(np.abs(sums) + loss, of_x[:, None] * of_w)
+            sums += x[:, part] @ w[:, part].T
         total += loss
     return total

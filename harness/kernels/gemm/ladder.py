@@ -9,8 +9,9 @@ from typing import Literal
 
 from harness.device import Device
 from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.spec import KernelSpec, Request, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 from harness.numerics.value_types import VALUE_TYPES
 
@@ -36,7 +37,9 @@ class Step:
     kind: Kind
     constants: Mapping[str, int]
 
-    def specialise(self, activation: OperandScheme, weight: OperandScheme, dtype: str) -> Specialisation:
+    def specialise(
+        self, activation: OperandScheme, weight: OperandScheme, dtype: str, epilogue: Epilogue = NOTHING
+    ) -> Specialisation:
         """The compilation for these schemes and this output."""
         of_codes = {
             "int": {
@@ -49,13 +52,14 @@ class Step:
                 "BLOCK_SCALES": int(has_blocks(activation)),
             },
         }[self.kind]
-        return Specialisation.of(self.source, VALUE=tuple(VALUE_TYPES).index(dtype), **of_codes, **self.constants)
+        of_output = {"VALUE": tuple(VALUE_TYPES).index(dtype), **epilogue_macros(epilogue)}
+        return Specialisation.of(self.source, **of_output, **of_codes, **self.constants)
 
     def of_request(self, request: Request) -> Specialisation:
         activation, weight = request["activation"], request["weight"]
         assert activation.scheme is not None, "planned for a quantized activation"
         assert weight.scheme is not None, "planned for a quantized weight"
-        return self.specialise(activation.scheme, weight.scheme, activation.dtype)
+        return self.specialise(activation.scheme, weight.scheme, activation.dtype, epilogue_of(request))
 
 
 MMA_S8 = Step("gemm/mma_s8.cu", "int", {"STAGES": 4, "DEPTH": 64, "RASTER_ROWS": 2048})
@@ -65,6 +69,13 @@ _TALL = {**_WIDE, "TILE_N": 128, "BLOCKS": 2}
 WGMMA_S8 = Step("gemm/wgmma_s8.cu", "int", _WIDE)
 FP8_PROMOTED = Step("gemm/wgmma_fp8.cu", "fp8", {**_TALL, "PROMOTED": 1})
 FP8_FAST = Step("gemm/wgmma_fp8.cu", "fp8", {**_WIDE, "PROMOTED": 0})
+
+
+def epilogue_macros(epilogue: Epilogue) -> dict[str, int]:
+    """How ``common/following.cuh`` is compiled; without macros nothing follows."""
+    if epilogue == NOTHING:
+        return {}
+    return {"BIAS": int(epilogue.bias), "FUNCTION": epilogue.number, "OUTPUT_S8": int(epilogue.output == "int8")}
 
 
 def has_blocks(activation: OperandScheme) -> bool:
@@ -136,6 +147,7 @@ ROWS = (
         supports=takes_bytes,
         cuda=CudaSource(MMA_S8.source, MMA_S8.of_request, 224),
         arithmetic="int8",
+        epilogue=True,
     ),
     KernelSpec(
         "wgmma_s8",
@@ -147,6 +159,7 @@ ROWS = (
         supports=takes_bytes,
         cuda=CudaSource(WGMMA_S8.source, WGMMA_S8.of_request, 168, only=_HOPPER),
         arithmetic="int8",
+        epilogue=True,
     ),
     KernelSpec(
         "wgmma_fp8",
@@ -159,6 +172,7 @@ ROWS = (
         definition=_LOSS.format("within 128 of k; sums of those are f32"),
         cuda=CudaSource(FP8_PROMOTED.source, FP8_PROMOTED.of_request, 168, only=_HOPPER),
         arithmetic="fp8",
+        epilogue=True,
     ),
     KernelSpec(
         "wgmma_fp8_fast_accum",
@@ -171,5 +185,6 @@ ROWS = (
         definition=_LOSS.format("all along k"),
         cuda=CudaSource(FP8_FAST.source, FP8_FAST.of_request, 168, only=_HOPPER),
         arithmetic="fp8",
+        epilogue=True,
     ),
 )

@@ -84,7 +84,8 @@ struct Step {
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 gemm(const u8 *__restrict__ activation, const u8 *__restrict__ weight, const float *__restrict__ row_scales,
      const float *__restrict__ column_scales, const int *__restrict__ zero_points, const int *__restrict__ column_sums,
-     value_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride)
+     output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
+     const float *__restrict__ bias, float output_scale)
 {
     const Raster raster = {(m + TILE_M - 1) / TILE_M, (n + TILE_N - 1) / TILE_N};
     u32 row_of_tiles, column_of_tiles;
@@ -123,7 +124,7 @@ gemm(const u8 *__restrict__ activation, const u8 *__restrict__ weight, const flo
         next = next + 1 == STAGES ? 0 : next + 1;
     }
 
-    const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride};
+    const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
 #pragma unroll
     for (int group = 0; group < WARP / GROUP_COLUMNS; ++group) {
         const u32 column = first_column + warp_column + group * GROUP_COLUMNS + lane % 4 * OWN_COLUMNS;

@@ -6,14 +6,13 @@ accumulate in f32 are held to the bound of any summation order, (k + 4)·2⁻²�
 (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Sums that fp8 tensor cores keep are held to
 what those lose (``fp8_sums.py``). A kernel that takes its unquantized operands
 in a narrower type is held to the product of the operands in that type; one that gives its output in a narrower type may
-round it once more, by half a unit of that type. Where an operand is infinite or NaN in the type that a kernel takes it in,
+round it once more, by half a unit of that type. What follows the product is in ``following.py``. Where an operand is infinite or NaN in the type that a kernel takes it in,
 sums in f32 must not come out finite.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,8 +22,10 @@ from numpy.typing import NDArray
 from harness.kernels.common.bounded import F32_ROUNDING, fit
 from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
+from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
-from harness.kernels.tensors import MatrixProduct, Prepared, host_product
+from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
+from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
 from harness.numerics.metrics import Comparison, decibel
 from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from harness.kernels.tensors import Tensors
 
 Float64 = NDArray[np.float64]
+Sums = Literal["exact", "f32", "fp8", "fp8_promoted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,7 @@ class Product:
     in which type it took operands that no scheme touches. The output's own type is that of ``values``."""
 
     values: NDArray[Any]
-    sums: Literal["exact", "f32", "fp8", "fp8_promoted"]
+    sums: Sums
     """``fp8``: in the tensor cores all along k; ``fp8_promoted``: in f32 from one 128 of k to the next."""
     requantized: OutputCodes | None = None
     operands: str = "f32"
@@ -82,6 +84,10 @@ class GemmProblem:
     product: MatrixProduct = host_product
     dtype: str = "f32"
     """Type of the operands' values, and of the output where a kernel lets it be chosen."""
+    epilogue: Epilogue = NOTHING
+    bias: NDArray[np.float32] | None = None
+    """[n]; None: there is none."""
+    evaluate: Evaluate = on_host
     _rounded: dict[tuple[str, int], tuple[Float64, Any]] = field(default_factory=dict, init=False)
     """Products of operands as kernels take them, made when they are first asked for."""
 
@@ -117,10 +123,19 @@ class GemmProblem:
         """The ``rows`` of an array with a row for each of the output's."""
         return _rows_of(values, self.rows)
 
-    def bound(self, output: Product) -> Callable[[slice], Float64]:
+    @property
+    def output_scale(self) -> np.float32:
+        """Of an int8 output."""
+        return Following(self.epilogue, self.bias, self.expected).scale
+
+    def following(self, output: Product) -> Following:
+        """The output on ``rows``, of the operands as its kernel takes them."""
+        return Following(self.epilogue, self.bias, self.expected_of(output.operands, output.weight_taken))
+
+    def bound(self, output: Product) -> Bound:
         """Largest error that conforms, of a slice of the outputs on ``rows`` (counted along rows)."""
-        expected = self.expected_of(output.operands, output.weight_taken).reshape(-1)
-        of_sums, kind = self._bound_of_sums(output.sums, expected), finfo(output.values.dtype)
+        following, kind = self.following(output), finfo(output.values.dtype)
+        of_sums, expected = self.bound_in_f32(output), following.y.reshape(-1)
 
         def rounded(part: slice) -> Float64:
             bound = of_sums(part)
@@ -131,8 +146,13 @@ class GemmProblem:
 
         return rounded
 
-    def _bound_of_sums(self, sums: str, expected: Float64) -> Callable[[slice], Float64]:
-        """Largest error of an f32 output."""
+    def bound_in_f32(self, output: Product) -> Bound:
+        """That of an f32 output."""
+        following = self.following(output)
+        return following.bound(self._bound_of_sums(output.sums, following.acc.reshape(-1)))
+
+    def _bound_of_sums(self, sums: str, expected: Float64) -> Bound:
+        """Largest error of scaled sums in f32."""
         if sums == "exact":
             return lambda part: 4 * F32_ROUNDING * np.abs(expected[part])
         magnitude = self._magnitude.reshape(-1)
@@ -150,13 +170,17 @@ class GemmProblem:
         return self._lost_within(LINE)
 
     def _lost_within(self, line: int) -> Float64:
-        x, w = _real_values(self.activation, self.rows), _real_values(self.weight)
-        return lost(x, w, line, self.product)
+        of_codes = functools.partial(lost, line=line)
+        return quantized_product(self.activation, self.weight, self.rows, lambda x, w: self.evaluate(of_codes, x, w))
 
     @functools.cached_property
     def _magnitude(self) -> Float64:
         """|x̂|·|ŵ|ᵀ on ``rows``. Another product: made once, though outputs are judged before and after timing."""
-        return self.product(np.abs(_real_values(self.activation, self.rows)), np.abs(_real_values(self.weight)))
+
+        def of_magnitudes(x: NDArray[Any], w: NDArray[Any]) -> Float64:
+            return self.product(np.abs(x), np.abs(w))
+
+        return quantized_product(self.activation, self.weight, self.rows, of_magnitudes)
 
 
 class Gemm:
@@ -194,6 +218,9 @@ class Gemm:
             own_sqnr("activation", activation),
             tensors.product,
             operands["activation"].dtype,
+            case.epilogue,
+            bias_of(case, weight.values.shape[0]),
+            tensors.evaluate,
         )
 
     def judge(self, problem: GemmProblem, output: Product) -> Verdict:
@@ -201,8 +228,8 @@ class Gemm:
         if values.shape != (problem.m, problem.n):
             return Verdict(f"output has shape {values.shape}, expected {(problem.m, problem.n)}")
         if output.requantized is not None:
-            return _judge_codes(problem, output.requantized)
-        expected, bound = problem.expected_of(output.operands, output.weight_taken).reshape(-1), problem.bound(output)
+            return _judge_codes(problem, output)
+        expected, bound = problem.following(output).y.reshape(-1), problem.bound(output)
         found = fit(problem.checked(values).reshape(-1), expected, bound, infinite_stays=output.sums != "exact")
         if found.first is None:
             return Verdict(bound_used=found.bound_used)
@@ -215,8 +242,9 @@ class Gemm:
 
     def accuracy(self, problem: GemmProblem, output: Product) -> Described:
         tensors = (problem.weight.values, problem.activation.values)
+        wanted = Following(problem.epilogue, problem.bias, problem.exact).y
         return {
-            **described(Comparison(problem.exact, problem.checked(output.values))),
+            **described(Comparison(wanted, problem.checked(output.values))),
             "weight_sqnr_db": problem.weight_sqnr_db,
             "activation_sqnr_db": problem.activation_sqnr_db,
             "nan_count": sum(count_where(np.isnan, tensor) for tensor in tensors),
@@ -229,7 +257,8 @@ class Gemm:
         m, n, k = problem.m, problem.n, problem.k
         unquantized = 8.0 * value_type(output.operands).bytes
         read = n * k * (problem.weight_bits or unquantized) + m * k * (problem.activation_bits or unquantized)
-        return Work(int(read / 8) + output.values.dtype.itemsize * m * n, 2 * m * n * k, int(read / 8))
+        stored = output.values if output.requantized is None else output.requantized.codes
+        return Work(int(read / 8) + stored.dtype.itemsize * m * n, 2 * m * n * k, int(read / 8))
 
 
 def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
@@ -318,8 +347,16 @@ def _bits(operand: Operand) -> float | None:
     return operand.scheme.bits_per_element(operand.shape, operand.channel_axis)
 
 
-def _judge_codes(problem: GemmProblem, output: OutputCodes) -> Verdict:
-    """Within one code of the oracle's: combining the scales moves a result near a tie to the other side."""
+def _judge_codes(problem: GemmProblem, product: Product) -> Verdict:
+    """By what follows the product; a kernel that requantizes of itself within one code of the oracle's: combining the scales
+    moves a result near a tie to the other side."""
+    output = product.requantized
+    assert output is not None, "a product whose output is requantized"
+    if problem.epilogue != NOTHING:
+        following = problem.following(product)
+        exact = product.sums == "exact" and problem.epilogue.row.roundings == 0
+        codes, bound = problem.checked(output.codes), problem.bound_in_f32(product)
+        return judge_codes(following, codes, bound, _exact_codes(problem, following) if exact else None)
     wanted = np.rint(problem.expected / output.scale) + output.zero_point
     wanted = np.clip(wanted, output.low, output.high)
     apart = np.abs(output.codes[problem.rows].astype(np.float64) - wanted)
@@ -330,12 +367,28 @@ def _judge_codes(problem: GemmProblem, output: OutputCodes) -> Verdict:
     return Verdict(mismatches=mismatches)
 
 
+def _exact_codes(problem: GemmProblem, following: Following) -> NDArray[np.int8]:
+    x, x_scale = _split_scale(problem.activation, problem.rows)
+    w, w_scale = _split_scale(problem.weight)
+    assert x_scale is not None and w_scale is not None, "sums are exact where scales are those of rows"
+    return codes_in_f32(following, problem.product(x, w), x_scale, w_scale.T)
+
+
 def _product(problem: GemmProblem) -> Product:
     activation = problem.activation
     q = activation.quantized
     if q is not None and q.scheme.range == "dynamic":  # finding the range is part of the work
         activation = Prepared(activation.values, activation.quantized_anew())
-    return Product(quantized_product(activation, problem.weight), "exact")
+    made = Following(problem.epilogue, problem.bias, quantized_product(activation, problem.weight)).y
+    if problem.epilogue.output == "none":
+        return Product(made, "exact")
+    return requantized_product(problem, np.clip(np.rint(made / problem.output_scale), *LIMITS).astype(np.int8), "f32")
+
+
+def requantized_product(problem: GemmProblem, codes: NDArray[np.int8], sums: Sums) -> Product:
+    """What an int8 output stands for."""
+    scale = problem.output_scale
+    return Product(codes * scale, sums, OutputCodes(codes, float(scale), 0, *LIMITS))
 
 
 REFERENCE = oracle_kernel(_product)

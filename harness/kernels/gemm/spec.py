@@ -11,7 +11,7 @@ from harness.kernels.common.supports import (
     unquantized,
 )
 from harness.kernels.gemm import ladder
-from harness.kernels.spec import KernelSpec, Request, Supports, reference_spec
+from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.kernels.torch_peers.products_spec import PRODUCTS
 
@@ -96,7 +96,8 @@ def _cpu(name: str, entry: str, doc: str, **more: object) -> KernelSpec:
     return KernelSpec(name, "gemm", "cpu", role, f"harness.kernels.gemm.{entry}", doc, **more)  # type: ignore[arg-type]
 
 
-_BOTH = frozenset({"weight", "activation"})
+_BOTH = frozenset({"weight", "activation", OUTPUT})
+"""Float baselines make the bare product, whatever follows it."""
 
 
 def _codes_product(element: str) -> Supports:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
 from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_S8, WGMMA_S8, Step, has_blocks
-from harness.kernels.gemm.oracle import GemmProblem, Product
+from harness.kernels.gemm.oracle import GemmProblem, Product, Sums, requantized_product
 from harness.kernels.gemm.prepared import column_sums, for_columns, ordered_weight, padded, scales_of_lines
 from harness.numerics.quantize import Quantized
 from harness.numerics.value_types import value_type
@@ -35,20 +35,24 @@ class _TensorCoreProduct(CudaKernel):
     step: ClassVar[Step]
     configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({},)
     """Macros that the fastest may be found among (``harness.tuning``)."""
-    sums: ClassVar[Literal["exact", "fp8", "fp8_promoted"]]
+    sums: ClassVar[Sums]
 
     def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
         activation, weight = problem.activation.quantized, problem.weight.quantized
         assert activation is not None, "planned for a quantized activation"
         assert weight is not None, "planned for a quantized weight"
-        chosen = self.step.specialise(activation.scheme, weight.scheme, problem.dtype).changed(**(macros or {}))
+        chosen = self.step.specialise(activation.scheme, weight.scheme, problem.dtype, problem.epilogue)
+        chosen = chosen.changed(**(macros or {}))
         self._macros = {**self.step.constants, **(macros or {})}
         self._of = problem
         inputs = self._operands(activation, weight)
-        super().__init__(device, inputs, {"y": Output((problem.m, problem.n), value_type(problem.dtype).stored)})
+        if problem.bias is not None:
+            inputs["bias"] = for_columns(problem.bias, problem.n, self._tile[1])
+        super().__init__(device, inputs, {"y": stored_output(problem)})
         self._kernel = self.session.kernel(chosen, "gemm", self._shared_bytes)
         self._extents = tuple(np.uint32(each) for each in (problem.m, problem.n, inputs["activation"].shape[1]))
         self._row_stride = np.uint32(inputs["row_scales"].size > 1)
+        self._output_scale = np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
         n, columns = self._of.n, self._tile[1]
@@ -78,8 +82,24 @@ class _TensorCoreProduct(CudaKernel):
     def _pointers(self, arrays: Arrays) -> tuple[Any, ...]:
         return (*(arrays.get(name, NULL) for name in _SCALARS), arrays["y"])
 
+    def _following(self, arrays: Arrays) -> tuple[Any, ...]:
+        return (arrays.get("bias", NULL), self._output_scale)
+
     def output(self) -> Product:
-        return Product(self.array("y").view(value_type(self._of.dtype).numpy()), self.sums)
+        return product_of(self._of, self.array("y"), self.sums)
+
+
+def stored_output(problem: GemmProblem) -> Output:
+    """The output in the problem's type, or as codes."""
+    codes = problem.epilogue.output == "int8"
+    return Output((problem.m, problem.n), np.int8 if codes else value_type(problem.dtype).stored)
+
+
+def product_of(problem: GemmProblem, stored: NDArray[Any], sums: Sums) -> Product:
+    """What a kernel has stored there."""
+    if problem.epilogue.output == "int8":
+        return requantized_product(problem, stored, sums)
+    return Product(stored.view(value_type(problem.dtype).numpy()), sums)
 
 
 class MmaS8(_TensorCoreProduct):
@@ -100,7 +120,7 @@ class MmaS8(_TensorCoreProduct):
         rows, columns = self._tile
         grid = -(-self._of.n // columns) * -(-self._of.m // rows)
         operands = (arrays["activation"], arrays["weight"], *self._pointers(arrays))
-        arguments = (*operands, *self._extents, self._row_stride)
+        arguments = (*operands, *self._extents, self._row_stride, *self._following(arrays))
         self.session.launch(self._kernel, grid, 128, *arguments, shared_bytes=self._shared_bytes)
 
 
@@ -123,7 +143,8 @@ class _Wgmma(_TensorCoreProduct):
         (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
         tiles = -(-self._of.m // (rows * cluster)) * -(-self._of.n // columns)
         maps = self._maps(arrays)
-        arguments = (*maps, *self._pointers(arrays), *self._extents, self._row_stride)
+        scalars = (*self._extents, self._row_stride, *self._following(arrays))
+        arguments = (*maps, *self._pointers(arrays), *scalars)
         grid = cluster * min(tiles, self.session.multiprocessors // cluster)
         self.session.launch(self._kernel, grid, 384, *arguments, shared_bytes=self._shared_bytes)
 
