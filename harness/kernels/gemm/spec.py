@@ -165,7 +165,6 @@ KERNELS = (
     ),
     reference_spec("gemm", doc="the NumPy oracle run as a kernel (float64 product of dequantized operands)"),
     _cublas("cublas_f16", "CublasF16", "f16", "cuBLAS product in f16, sums in f32"),
-    _cublas("cublas_bf16", "CublasBf16", "bf16", "cuBLAS product in bf16, sums in f32"),
     _cublas("cublas_f32", "CublasF32", "f32", "cuBLAS product in f32"),
     _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "dp4a", "int8 dot products of four, DP4A"),
     _tiled("wmma_s8", "WmmaS8", "int8", WMMA_S8, 128, "int8", "int8 tensor-core product through WMMA"),

@@ -3,8 +3,8 @@ compiles itself, given this project's codes and scales.
 
 Definition, as read in humming 0.1.19: scales are of the output's 16-bit type (those of microscaling formats powers of two); with
 16-bit activations a weight may be rounded once more to that type when it is dequantized; with int8 activations sums are integers,
-rounded to that type (partial ones too, where k is split) before they are scaled by the weight's scales. Weights are brought into its order on the device before anything is timed, and its own heuristics choose the
-configuration.
+rounded to that type (partial ones too, where k is split) before they are scaled by the weight's scales. Weights are brought into
+its order on the device before anything is timed, and its own heuristics choose the configuration.
 """
 
 from __future__ import annotations
