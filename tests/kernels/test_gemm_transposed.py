@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example_suites import CUDA
 
-from harness.kernels.gemm.prepared import fragment_order, nibbles_in_fragments, turned_order, turned_weight
-from harness.kernels.gemm.transposed_spec import SHARED_BYTES, constants, stage_bytes
+from harness.kernels.gemm.prepared import (
+    fragment_order,
+    nibbles_in_fragments,
+    nibbles_with_scales,
+    turned_order,
+    turned_weight,
+)
+from harness.kernels.gemm.transposed_spec import SHARED_BYTES, Kind, takes_groups
+from harness.kernels.spec import OperandPlan
 from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
 
@@ -45,15 +53,56 @@ def test_threads_unpack_sixteen_times_the_codes(n, k):
     assert (found == 16 * wanted).all()
 
 
-@pytest.mark.parametrize("packed", [True, False])
+def test_scales_of_groups_lie_behind_the_codes_of_their_line():
+    values = np.random.default_rng(0).standard_normal((130, 300)).astype(np.float32)
+    weight = quantize(values, OperandScheme("int4", "per_group:128"))
+    lines = nibbles_with_scales(weight, 128, weight.params.scale).reshape(2, 3, 8192 + 512)
+    assert (lines[:, :, :8192].reshape(-1) == nibbles_in_fragments(weight, 128)).all()
+    scales = lines[:, :, 8192:].copy().view(np.float32)
+    wanted = np.zeros((256, 3), np.float32)
+    wanted[:130] = weight.params.scale
+    assert (scales.transpose(0, 2, 1).reshape(256, 3) == wanted[turned_order(256)]).all()
+
+
+KINDS = [Kind(), Kind(packed=True), Kind(packed=True, grouped=True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("m", [1, 8, 9, 64, 100, 256, 5000])
-def test_a_tile_holds_the_tokens_and_the_ring_fits(m, packed):
-    made = constants(m, 4096, packed=packed)
-    assert made["TILE_T"] == min(256, max(8, 1 << (m - 1).bit_length()))
+def test_a_tile_holds_the_tokens_and_the_ring_fits(m, kind):
+    made = kind.constants(m, 4096)
+    assert made["TILE_T"] == min(128 if kind.grouped else 256, max(8, 1 << (m - 1).bit_length()))
     assert made["STAGES"] >= 4
-    assert made["STAGES"] * stage_bytes(made["TILE_T"], packed=packed) < SHARED_BYTES
+    assert made["STAGES"] * (kind.stage_bytes + made["TILE_T"] * 128) < SHARED_BYTES
 
 
 def test_few_tiles_are_shared_out():
-    assert constants(1, 28672, packed=True)["SPLIT"] == 1
-    assert constants(8192, 8192, packed=True)["SPLIT"] == 0
+    assert Kind(packed=True).constants(1, 28672)["SPLIT"] == 1
+    assert Kind(packed=True).constants(8192, 8192)["SPLIT"] == 0
+
+
+def _request(weight, activation):
+    weight, activation = OperandScheme(**weight), OperandScheme(**activation)
+    return {
+        "weight": OperandPlan((64, 256), weight, 0, "bf16"),
+        "activation": OperandPlan((32, 256), activation, 1, "bf16"),
+    }
+
+
+INT4 = {"format": "int4", "granularity": "per_group:128"}
+TOKEN = {"format": "int8", "granularity": "per_token"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "activation", "reason"),
+    [
+        (INT4, TOKEN, None),
+        ({**INT4, "granularity": "per_channel"}, {**TOKEN, "symmetric": False}, None),
+        (INT4, {**TOKEN, "symmetric": False}, "takes no zero point of the activation with groups"),
+        ({**INT4, "granularity": "per_group:64"}, TOKEN, "takes groups of 128"),
+        ({**INT4, "symmetric": False}, TOKEN, "takes no zero point of the weight"),
+        (INT4, {**TOKEN, "format": "uint8"}, "takes no activation of format uint8"),
+    ],
+)
+def test_w4a8_takes_scales_of_rows_and_of_groups(weight, activation, reason):
+    assert takes_groups(_request(weight, activation), CUDA) == reason

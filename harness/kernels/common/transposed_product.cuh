@@ -6,10 +6,13 @@
 // its byte is sixteen times its code, so that a word of eight takes three operations; scales make up for the sixteen. 0: int8 codes,
 // a row after another, through shared memory; with BITS 1 eight codes ±1 a byte, 1 for +1.
 //
+// GROUPED 1: the packed weight has a scale a row and line, in f32 (less the sixteen), which lie behind its codes: a line's whole sums
+// are scaled and added up in f32. TILE_T is 128 at most then, as both take registers.
+//
 // Blocks stay. Two warpgroups multiply, each 64 rows of the weight's 128; of a third one a thread fetches lines of 128 along k
 // into a ring of STAGES, ahead of the products. SPLIT 0: a block takes every gridDim.x-th tile of 128 x TILE_T outputs. SPLIT 1:
 // blocks take equal shares of all tiles' lines, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile
-// is left in `parts`, and who ends last adds it up.
+// is left in `parts`, and who ends last adds it up in the order of blocks.
 #pragma once
 
 #include "common/wgmma_narrow.cuh"
@@ -23,10 +26,17 @@
 #define TILE_W (MULTIPLIERS * BLOCK_ROWS)
 #define STEP_BYTES 32
 #define STEPS (LINE_BYTES / STEP_BYTES)
-#define WEIGHT_BYTES (TILE_W * LINE_BYTES / (PACKED ? 2 : 1))
+#define CODE_BYTES (TILE_W * LINE_BYTES / (PACKED ? 2 : 1))
+#define WEIGHT_BYTES (CODE_BYTES + (GROUPED ? TILE_W * 4 : 0))
+#define WEIGHT_ROOM ((WEIGHT_BYTES + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES)
 #define TOKEN_BYTES (TILE_T * LINE_BYTES)
-#define STAGE_BYTES (WEIGHT_BYTES + TOKEN_BYTES)
+#define STAGE_BYTES (WEIGHT_ROOM + TOKEN_BYTES)
 #define SUMS (TILE_T / 2)
+#if GROUPED
+typedef float sum_t;
+#else
+typedef int sum_t;
+#endif
 // 65536 registers: 384 threads begin with 168 each; 128 keep 40, 256 have 232.
 #define PRODUCER_REGISTERS 40
 #define MULTIPLIER_REGISTERS 232
@@ -115,7 +125,7 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
         for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
             const Barrier full = ring.full(turn.stage);
             ring.empty(turn.stage).wait(turn.parity ^ 1);
-            full.arrive_expecting(STAGE_BYTES);
+            full.arrive_expecting(WEIGHT_BYTES + TOKEN_BYTES);
 #if PACKED
             copy_bytes(ring.weight(turn.stage), packed + (static_cast<u64>(column) * pieces.lines + line) * WEIGHT_BYTES,
                        WEIGHT_BYTES, full);
@@ -142,7 +152,7 @@ struct Consumer {
     // A thread's codes of a line, still packed: sixteen bytes are two steps of k.
     __device__ __forceinline__ void load(u32 (&words)[STEPS * 2]) const
     {
-        const u32 from = ring.weight(turn.stage) + group * (WEIGHT_BYTES / MULTIPLIERS) + threadIdx.x % WARPGROUP * 16;
+        const u32 from = ring.weight(turn.stage) + group * (CODE_BYTES / MULTIPLIERS) + threadIdx.x % WARPGROUP * 16;
 #pragma unroll
         for (int two = 0; two < STEPS / 2; ++two) {
             u32 *to = words + two * 4;
@@ -153,42 +163,80 @@ struct Consumer {
         }
     }
 
+    // Codes of a line as the products take them.
+    __device__ __forceinline__ static void unpack(u32 (&rows)[STEPS][4], const u32 (&words)[STEPS * 2])
+    {
+#pragma unroll
+        for (int step = 0; step < STEPS; ++step) {
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                rows[step][half] = words[step * 2 + half] << 4 & 0xF0F0F0F0u;
+                rows[step][half + 2] = words[step * 2 + half] & 0xF0F0F0F0u;
+            }
+            pin(rows[step]);
+        }
+    }
+#if GROUPED
+    // Scales of a thread's two rows, of the line that is next.
+    __device__ __forceinline__ void load_scales(float (&scale)[2]) const
+    {
+        const u32 place = group * BLOCK_ROWS + threadIdx.x % WARPGROUP / 32 * WARP_COLUMNS + threadIdx.x % 32 / 4;
+        const u32 from = ring.weight(turn.stage) + CODE_BYTES + place * 4;
+        asm volatile("ld.shared.f32 %0, [%1];" : "=f"(scale[0]) : "r"(from) : "memory");
+        asm volatile("ld.shared.f32 %0, [%1];" : "=f"(scale[1]) : "r"(from + 8 * 4) : "memory");
+    }
+#endif
+
     // The next line is loaded while one is multiplied, but unpacked only when that is done: the compiler lets products wait for each
     // other where registers that one takes are written while another one is under way. The other warpgroup has the unit meanwhile.
-    __device__ __forceinline__ void sum(int (&sums)[SUMS], u32 lines)
+    __device__ __forceinline__ void sum(sum_t (&total)[SUMS], u32 lines)
     {
         u32 words[STEPS * 2];
         ring.full(turn.stage).wait(turn.parity);
         load(words);
+#if GROUPED
+        int sums[SUMS];
+        float scale[2];
+        load_scales(scale);
+#pragma unroll
+        for (int i = 0; i < SUMS; ++i) total[i] = 0.0f;
+#else
+        int(&sums)[SUMS] = total;
+#endif
         for (u32 i = 0; i < lines; ++i) {
             u32 rows[STEPS][4];
-#pragma unroll
-            for (int step = 0; step < STEPS; ++step) {
-#pragma unroll
-                for (int half = 0; half < 2; ++half) {
-                    rows[step][half] = words[step * 2 + half] << 4 & 0xF0F0F0F0u;
-                    rows[step][half + 2] = words[step * 2 + half] & 0xF0F0F0F0u;
-                }
-                pin(rows[step]);
-            }
+            unpack(rows, words);
             const u32 stage = turn.stage;
             const u64 b = descriptor(ring.tokens(stage));
+#if GROUPED
+            const u32 adds = 0;
+            const float now[2] = {scale[0], scale[1]};
+#else
+            const u32 adds = i;
+#endif
             open_products();
 #pragma unroll
-            for (int step = 0; step < STEPS; ++step) multiply(sums, rows[step], b + step * (STEP_BYTES >> 4), i | step);
+            for (int step = 0; step < STEPS; ++step) multiply(sums, rows[step], b + step * (STEP_BYTES >> 4), adds | step);
             close_products();
             turn.next();
             if (i + 1 < lines) {
                 ring.full(turn.stage).wait(turn.parity);
                 load(words);
+#if GROUPED
+                load_scales(scale);
+#endif
             }
             wait_products<0>();
             pin(sums);
             release(stage);
+#if GROUPED
+#pragma unroll
+            for (int at = 0; at < SUMS; ++at) total[at] = __fmaf_rn(static_cast<float>(sums[at]), now[at / 2 % 2], total[at]);
+#endif
         }
     }
 #else
-    __device__ __forceinline__ void sum(int (&sums)[SUMS], u32 lines)
+    __device__ __forceinline__ void sum(sum_t (&sums)[SUMS], u32 lines)
     {
         u32 before = 0;
         for (u32 i = 0; i < lines; ++i, turn.next()) {
@@ -215,11 +263,11 @@ struct Consumer {
 // The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
 // its tile and for one that ends within it; `done`: lines of each half tile, 0 before and after a launch.
 struct Parts {
-    int *parts;
+    sum_t *parts;
     u32 *done;
     u32 *last; // in shared memory, one a warpgroup
 
-    __device__ __forceinline__ int *place(u32 block, u32 which, u32 group) const
+    __device__ __forceinline__ sum_t *place(u32 block, u32 which, u32 group) const
     {
         return parts + ((static_cast<u64>(block) * 2 + which) * MULTIPLIERS + group) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
     }
@@ -229,13 +277,13 @@ struct Parts {
     }
     // Whether `sums` are those of the whole tile now. Most often the block that begins a tile ends last, the others having done
     // their parts first of all: what it has itself then never leaves its registers.
-    __device__ __forceinline__ bool add(int (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
+    __device__ __forceinline__ bool add(sum_t (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
     {
         const u32 own_lines = piece.end - piece.first;
         u32 *count = done + piece.tile * MULTIPLIERS + group;
         bool whole = agree(group, [&] { return acquired(count) + own_lines == pieces.lines; });
         if (!whole) {
-            int *own = place(blockIdx.x, piece.first == 0, group);
+            sum_t *own = place(blockIdx.x, piece.first == 0, group);
 #pragma unroll
             for (int i = 0; i < SUMS; ++i) __stcg(own + i * WARPGROUP, sums[i]);
             __threadfence();
@@ -247,11 +295,21 @@ struct Parts {
         if (threadIdx.x % WARPGROUP == 0) *count = 0;
         const u64 begin = static_cast<u64>(piece.tile) * pieces.lines;
         const u32 first = pieces.owner(begin), end = pieces.owner(begin + pieces.lines - 1);
-        for (u32 block = first; block <= end; ++block) { // whole numbers: their order does not matter
+#if GROUPED
+        sum_t own[SUMS];
+#pragma unroll
+        for (int i = 0; i < SUMS; ++i) own[i] = sums[i], sums[i] = 0;
+#endif
+        for (u32 block = first; block <= end; ++block) {
+            const sum_t *from = place(block, block == first, group);
+#if GROUPED // in the order of blocks, whoever ends last: sums in f32 come out the same every time
+#pragma unroll
+            for (int i = 0; i < SUMS; ++i) sums[i] += block == blockIdx.x ? own[i] : __ldcg(from + i * WARPGROUP);
+#else
             if (block == blockIdx.x) continue;
-            const int *from = place(block, block == first, group);
 #pragma unroll
             for (int i = 0; i < SUMS; ++i) sums[i] += __ldcg(from + i * WARPGROUP);
+#endif
         }
         return true;
     }
@@ -277,7 +335,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap weight_map, const u8 *__restrict__ packed,
      const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
      const int *__restrict__ column_sums, output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
-     const float *__restrict__ bias, float output_scale, int *__restrict__ parts, u32 *__restrict__ done)
+     const float *__restrict__ bias, float output_scale, sum_t *__restrict__ parts, u32 *__restrict__ done)
 {
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     const Ring ring = {(shared_address(shared_bytes) + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES};
@@ -318,7 +376,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
         raster.place(piece.tile, row, column);
         const u32 first = column * TILE_W + group * BLOCK_ROWS + threadIdx.x % WARPGROUP / 32 * WARP_COLUMNS;
         tail.prefetch(first);
-        int sums[SUMS];
+        sum_t sums[SUMS];
         consumer.sum(sums, piece.end - piece.first);
 #if SPLIT
         if (piece.end - piece.first < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;

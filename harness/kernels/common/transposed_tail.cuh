@@ -64,7 +64,7 @@ struct TransposedTail {
     }
 
     // The sums of a warp: sixteen rows from `column` on, tokens from `token` on.
-    template <int SUMS> __device__ __forceinline__ void put(const int (&sums)[SUMS], u32 token, u32 column) const
+    template <typename Sum, int SUMS> __device__ __forceinline__ void put(const Sum (&sums)[SUMS], u32 token, u32 column) const
     {
         constexpr int EIGHTS = SUMS / 4, AT_ONCE = EIGHTS < 4 ? EIGHTS : 4;
         const u32 lane = threadIdx.x % 32, own = own_row(column);
@@ -98,7 +98,7 @@ struct TransposedTail {
 #pragma unroll
                 for (int at = 0; at < 4; ++at) {
                     const int half = at / 2, e = at % 2;
-                    int sum = sums[4 * j + at];
+                    Sum sum = sums[4 * j + at];
 #if BITS
                     sum = 4 * sum - zero_point[i][e] - sum_of_row[half];
 #elif ZERO_POINTS

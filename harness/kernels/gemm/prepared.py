@@ -75,6 +75,17 @@ def nibbles_in_fragments(weight: Quantized, tile: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(bytes_.transpose(0, 5, 1, 6, 2, 4, 8, 7, 3, 9)).reshape(-1)
 
 
+def nibbles_with_scales(weight: Quantized, tile: int, scales: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The same, and behind the codes of each tile's line a scale of its own for each place of a row: ``scales`` [n, lines]."""
+    rows = whole(len(scales), tile)
+    lines = scales.shape[1]
+    made = np.zeros((rows, lines), np.float32)
+    made[: len(scales)] = scales
+    of_lines = made[turned_order(rows)].reshape(-1, tile, lines).transpose(0, 2, 1)
+    codes = nibbles_in_fragments(weight, tile).reshape(*of_lines.shape[:2], -1)
+    return np.concatenate([codes, np.ascontiguousarray(of_lines).view(np.uint8)], axis=2).reshape(-1)
+
+
 def bits_of(operand: Quantized) -> NDArray[np.uint8]:
     """Codes ±1 [n, k], eight a byte [n, ceil(k / 8)], the earliest lowest: 1 for +1."""
     return np.packbits(operand.codes > 0, axis=1, bitorder="little")

@@ -18,6 +18,7 @@ from harness.kernels.gemm.prepared import (
     column_sums,
     for_columns,
     nibbles_in_fragments,
+    nibbles_with_scales,
     padded,
     turned_order,
     turned_weight,
@@ -27,11 +28,10 @@ from harness.kernels.gemm.tensor_core import product_of, stored_output
 from harness.kernels.gemm.transposed_spec import (
     ALIGNMENT_BYTES,
     BARRIER_BYTES,
+    LINE_BYTES,
     TILE_ROWS,
-    constants,
-    ring,
+    Kind,
     specialise,
-    stage_bytes,
 )
 from harness.numerics.packing import pack_nibbles
 from harness.numerics.quantize import Quantized
@@ -47,7 +47,6 @@ _NIBBLE_SCALE = 16
 class _Transposed(CudaKernel):
     """Integer codes; scales one or one a row of each operand. ``macros`` replace those chosen by the extents."""
 
-    packed: ClassVar[bool] = False
     codes_a_byte: ClassVar[int] = 1
     """Of the tokens, when they are multiplied."""
 
@@ -56,7 +55,9 @@ class _Transposed(CudaKernel):
         assert activation is not None, "planned for a quantized activation"
         assert weight is not None, "planned for a quantized weight"
         self._of = problem
-        self._macros = {**constants(problem.m, problem.n, packed=self.packed), **(macros or {})}
+        self._kind, changed = Kind.of(weight.scheme), dict(macros or {})
+        tile = self._kind.ring(changed["TILE_T"]) if "TILE_T" in changed else {}
+        self._macros = {**self._kind.constants(problem.m, problem.n), **tile, **changed}
         n = problem.n
         inputs = self._operands(activation, weight)
         if problem.bias is not None:
@@ -76,13 +77,18 @@ class _Transposed(CudaKernel):
         self._known_maps: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
-        n, factor = self._of.n, _NIBBLE_SCALE if self.packed else 1
+        n, factor = self._of.n, _NIBBLE_SCALE if self._kind.packed else 1
         made: dict[str, NDArray[Any]] = {
             "activation": self._activation(activation),
-            "weight": nibbles_in_fragments(weight, TILE_ROWS) if self.packed else turned_weight(weight, TILE_ROWS),
             "row_scales": activation.params.scale.ravel(),
-            "column_scales": for_columns(weight.params.scale, n, TILE_ROWS) / np.float32(factor),
         }
+        scale = weight.params.scale / np.float32(factor)
+        if self._kind.grouped:
+            made["weight"] = nibbles_with_scales(weight, TILE_ROWS, scale)
+            made["column_scales"] = np.ones(whole(n, TILE_ROWS), np.float32)
+        else:
+            made["weight"] = (nibbles_in_fragments if self._kind.packed else turned_weight)(weight, TILE_ROWS)
+            made["column_scales"] = for_columns(scale, n, TILE_ROWS)
         if activation.params.zero_point is not None:
             made["zero_points"] = activation.params.zero_point.ravel().astype(np.int32)
             made["column_sums"] = column_sums(weight, TILE_ROWS) * np.int32(factor)
@@ -101,7 +107,7 @@ class _Transposed(CudaKernel):
 
     @property
     def _shared_bytes(self) -> int:
-        stage = stage_bytes(self._macros["TILE_T"], packed=self.packed) + BARRIER_BYTES
+        stage = self._kind.stage_bytes + self._macros["TILE_T"] * LINE_BYTES + BARRIER_BYTES
         return ALIGNMENT_BYTES + self._macros["STAGES"] * stage
 
     def _room(self) -> tuple[Any, Any]:
@@ -129,11 +135,11 @@ class _Transposed(CudaKernel):
         key = (tokens.data.ptr, weight.data.ptr)
         if key not in self._known_maps:
             of_tokens = rows_of_bytes(tokens, self._macros["TILE_T"])
-            self._known_maps[key] = of_tokens, of_tokens if self.packed else rows_of_bytes(weight, TILE_ROWS)
+            self._known_maps[key] = of_tokens, of_tokens if self._kind.packed else rows_of_bytes(weight, TILE_ROWS)
         return self._known_maps[key]
 
     def output(self) -> Product:
-        return product_of(self._of, self.array("y"), "exact")
+        return product_of(self._of, self.array("y"), "f32" if self._kind.grouped else "exact")
 
 
 class WgmmaS8Transposed(_Transposed):
@@ -143,10 +149,9 @@ class WgmmaS8Transposed(_Transposed):
 
 
 class WgmmaW4A8(_Transposed):
-    """int4 weights, int8 or uint8 activations."""
+    """int4 weights, with a scale a row or a group of 128; int8 or uint8 activations."""
 
-    packed = True
-    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"SPLIT": 0}, {"SPLIT": 1}, ring(128, packed=True))
+    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"SPLIT": 0}, {"SPLIT": 1}, {"TILE_T": 128})
 
 
 class WgmmaW4A4(WgmmaW4A8):

@@ -1,5 +1,8 @@
-// int8 activations by int8 or int4 weights, or bits by bits, the weight's rows first: few tokens, and int4 unpacked in registers. B_UNSIGNED 1: codes
-// of the activation are uint8; B_PACKED 1: int4, two a byte, which `unpack` makes int8 of beforehand.
+// int8 activations by int8 or int4 weights, or bits by bits, the weight's rows first: few tokens, and int4 unpacked in registers.
+// B_UNSIGNED 1: codes of the activation are uint8; B_PACKED 1: int4, two a byte, which `unpack` makes int8 of beforehand.
+#ifndef GROUPED
+#define GROUPED 0
+#endif
 #if BITS
 #define ZERO_POINTS 1
 #define KIND_A "b1"
