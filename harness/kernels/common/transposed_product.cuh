@@ -10,9 +10,10 @@
 // are scaled and added up in f32. TILE_T is 128 at most then, as both take registers.
 //
 // Blocks stay. Two warpgroups multiply, each 64 rows of the weight's 128; of a third one a thread fetches lines of 128 along k
-// into a ring of STAGES, ahead of the products. SPLIT 0: a block takes every gridDim.x-th tile of 128 x TILE_T outputs. SPLIT 1:
-// blocks take equal shares of all tiles' lines, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile
-// is left in `parts`, and who ends last adds it up in the order of blocks.
+// into a ring of STAGES, ahead of the products. Tiles of 128 x TILE_T outputs are shared out so that no block is idle (stream-K,
+// arXiv 2301.03598, section 5.3): those that are no whole round of blocks line by line and first, then the others whole. What several
+// blocks have of a tile is left in `parts`, and who ends last adds it up in the order of blocks; that is waited for only where there
+// are fewer tiles than blocks.
 #pragma once
 
 #include "common/wgmma_narrow.cuh"
@@ -80,37 +81,33 @@ struct Piece {
     u32 tile, first, end;
 };
 
-// A block's pieces, one after the other.
+// A block's pieces, one after the other: its share of the first tiles' lines, counted through, then every gridDim.x-th of the others.
 struct Pieces {
-    u32 tiles, lines;
-    u64 at, end; // SPLIT: lines of all tiles, counted through; else tiles
+    u32 lines, tiles, shared; // of these tiles so many are shared
+    u64 at, end;              // lines
+    u32 whole;                // the next tile that is this block's alone
 
-    __device__ __forceinline__ Pieces(u32 tiles, u32 lines) : tiles(tiles), lines(lines)
+    __device__ __forceinline__ Pieces(u32 tiles, u32 lines)
+        : lines(lines), tiles(tiles), shared(tiles % gridDim.x), at(begin_of(blockIdx.x)), end(begin_of(blockIdx.x + 1)),
+          whole(shared + blockIdx.x)
     {
-#if SPLIT
-        at = begin_of(blockIdx.x);
-        end = begin_of(blockIdx.x + 1);
-#else
-        at = blockIdx.x;
-        end = tiles;
-#endif
     }
-    __device__ __forceinline__ u64 total() const { return static_cast<u64>(tiles) * lines; }
+    __device__ __forceinline__ u64 total() const { return static_cast<u64>(shared) * lines; }
     __device__ __forceinline__ u64 begin_of(u32 block) const { return total() * block / gridDim.x; }
-    // The block that has this line.
+    // The block that has this line of those.
     __device__ __forceinline__ u32 owner(u64 line) const { return static_cast<u32>(((line + 1) * gridDim.x - 1) / total()); }
     __device__ __forceinline__ bool next(Piece &piece)
     {
-        if (at >= end) return false;
-#if SPLIT
-        piece.tile = static_cast<u32>(at / lines);
-        piece.first = static_cast<u32>(at % lines);
-        piece.end = static_cast<u32>(min(static_cast<u64>(lines), piece.first + (end - at)));
-        at += piece.end - piece.first;
-#else
-        piece = {static_cast<u32>(at), 0, lines};
-        at += gridDim.x;
-#endif
+        if (at < end) {
+            piece.tile = static_cast<u32>(at / lines);
+            piece.first = static_cast<u32>(at % lines);
+            piece.end = static_cast<u32>(min(static_cast<u64>(lines), piece.first + (end - at)));
+            at += piece.end - piece.first;
+            return true;
+        }
+        if (whole >= tiles) return false;
+        piece = {whole, 0, lines};
+        whole += gridDim.x;
         return true;
     }
 };
@@ -259,7 +256,6 @@ struct Consumer {
 #endif
 };
 
-#if SPLIT
 // The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
 // its tile and for one that ends within it; `done`: lines of each half tile, 0 before and after a launch.
 struct Parts {
@@ -275,8 +271,7 @@ struct Parts {
     {
         asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
     }
-    // Whether `sums` are those of the whole tile now. Most often the block that begins a tile ends last, the others having done
-    // their parts first of all: what it has itself then never leaves its registers.
+    // Whether `sums` are those of the whole tile now. What the last block has itself never leaves its registers.
     __device__ __forceinline__ bool add(sum_t (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
     {
         const u32 own_lines = piece.end - piece.first;
@@ -329,7 +324,6 @@ struct Parts {
         return found;
     }
 };
-#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap weight_map, const u8 *__restrict__ packed,
@@ -342,9 +336,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
     const Raster raster = {(m + TILE_T - 1) / TILE_T, (n + TILE_W - 1) / TILE_W};
     Pieces pieces(raster.tiles(), pitch / LINE_BYTES);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
-#if SPLIT
     __shared__ u32 last[MULTIPLIERS];
-#endif
     if (threadIdx.x == 0) {
         for (u32 stage = 0; stage < STAGES; ++stage) {
             ring.full(stage).init(1);
@@ -368,9 +360,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
     take_registers<MULTIPLIER_REGISTERS>();
     const TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
     Consumer consumer = {ring, group, {0, 0}};
-#if SPLIT
     const Parts shared = {parts, done, last};
-#endif
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
@@ -378,9 +368,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
         tail.prefetch(first);
         sum_t sums[SUMS];
         consumer.sum(sums, piece.end - piece.first);
-#if SPLIT
         if (piece.end - piece.first < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
-#endif
         tail.put(sums, row * TILE_T, first);
     }
 }

@@ -57,7 +57,7 @@ class _Transposed(CudaKernel):
         self._of = problem
         self._kind, changed = Kind.of(weight.scheme), dict(macros or {})
         tile = self._kind.ring(changed["TILE_T"]) if "TILE_T" in changed else {}
-        self._macros = {**self._kind.constants(problem.m, problem.n), **tile, **changed}
+        self._macros = {**self._kind.constants(problem.m), **tile, **changed}
         n = problem.n
         inputs = self._operands(activation, weight)
         if problem.bias is not None:
@@ -71,8 +71,6 @@ class _Transposed(CudaKernel):
             np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1),
         )
         self._grid = min(self._tiles * (self._pitch // PITCH_STEP), self.session.multiprocessors)
-        if not self._macros["SPLIT"]:
-            self._grid = min(self._tiles, self._grid)
         self._parts, self._done = self._room()
         self._known_maps: dict[tuple[int, int], tuple[Any, Any]] = {}
 
@@ -115,8 +113,6 @@ class _Transposed(CudaKernel):
         operands share it."""
         import cupy
 
-        if not self._macros["SPLIT"]:
-            return NULL, NULL
         sums = TILE_ROWS * self._macros["TILE_T"]
         return cupy.empty(self._grid * 2 * sums, np.int32), cupy.zeros(self._tiles * _WARPGROUPS, np.uint32)
 
@@ -145,13 +141,13 @@ class _Transposed(CudaKernel):
 class WgmmaS8Transposed(_Transposed):
     """int8 weights, int8 or uint8 activations."""
 
-    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"SPLIT": 0}, {"SPLIT": 1})
+    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"TILE_T": 128})
 
 
 class WgmmaW4A8(_Transposed):
     """int4 weights, with a scale a row or a group of 128; int8 or uint8 activations."""
 
-    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"SPLIT": 0}, {"SPLIT": 1}, {"TILE_T": 128})
+    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"TILE_T": 128})
 
 
 class WgmmaW4A4(WgmmaW4A8):
@@ -179,7 +175,7 @@ class WgmmaB1(_Transposed):
     """±1 of both operands, a bit each: places where both are +1 are counted, and what they have each is taken away."""
 
     codes_a_byte = 8
-    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"SPLIT": 0}, {"SPLIT": 1})
+    configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"TILE_T": 128})
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
         m, n, k = self._of.m, self._of.n, self._of.k

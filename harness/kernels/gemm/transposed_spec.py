@@ -25,8 +25,6 @@ BARRIER_BYTES = 16
 """Two mbarriers a stage."""
 _MOST_STAGES = 12
 _TOKENS = (8, 16, 32, 64, 128, 256)
-_FEW_TILES = 1024
-"""Fewer are shared out line by line: with 132 blocks of a H200 the last round of eight is a tenth of the time at most."""
 _HOPPER = ("sm_90a",)
 
 
@@ -51,16 +49,14 @@ class Kind:
         stage = self.stage_bytes + tokens * LINE_BYTES + BARRIER_BYTES
         return {"TILE_T": tokens, "STAGES": min(_MOST_STAGES, (SHARED_BYTES - ALIGNMENT_BYTES) // stage)}
 
-    def constants(self, m: int, n: int) -> dict[str, int]:
-        """Macros for m tokens and n rows of the weight."""
+    def constants(self, m: int) -> dict[str, int]:
+        """Macros for m tokens."""
         sizes = _TOKENS[:-1] if self.grouped else _TOKENS
         tokens = next((each for each in sizes if m <= each), sizes[-1])
-        tiles = -(-n // TILE_ROWS) * -(-m // tokens)
         return {
             "PACKED": int(self.packed),
             "GROUPED": int(self.grouped),
             **self.ring(tokens),
-            "SPLIT": int(tiles < _FEW_TILES),
             "RASTER_ROWS": 2048,
         }
 
@@ -91,7 +87,7 @@ def of_request(request: Request) -> Specialisation:
     activation, weight = request["activation"], request["weight"]
     assert activation.scheme is not None, "planned for a quantized activation"
     assert weight.scheme is not None, "planned for a quantized weight"
-    macros = Kind.of(weight.scheme).constants(activation.shape[0], weight.shape[0])
+    macros = Kind.of(weight.scheme).constants(activation.shape[0])
     return specialise(activation.scheme, activation.dtype, epilogue_of(request), macros)
 
 
