@@ -1,5 +1,5 @@
 // What becomes of int32 sums of yᵀ = w xᵀ: zero points, scales, what follows (common/following.cuh), one rounding, stores along y's
-// rows. VALUE, ZERO_POINTS as in common/product_tail.cuh.
+// rows. VALUE, ZERO_POINTS and BITS as in common/product_tail.cuh.
 //
 // Sum 4 j + 2 h + e of a thread is token 8 j + 2 (lane % 4) + e of the weight's row at place lane / 4 + 8 h of the warp's sixteen.
 // Eights of rows by eights of tokens are turned over within the warp (PTX ISA, movmatrix), after which a thread has token

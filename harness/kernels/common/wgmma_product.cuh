@@ -127,11 +127,15 @@ struct Consumer {
     }
 
 #if PROMOTED
-    // A line's sums are added to `total`; meanwhile the other warpgroup's products have the unit for themselves.
+    // A line's sums are added to `total`; meanwhile the other warpgroup's products have the unit for themselves. Scales of a line are
+    // asked for while the line before is multiplied: they come from as far as the L2 cache.
     template <typename Scales>
     __device__ __forceinline__ void sum_promoted(float (&total)[BLOCKS][SUMS], u32 lines, const Scales &scales)
     {
         sum_t sums[SUMS];
+        float2 next[BLOCKS];
+#pragma unroll
+        for (int i = 0; i < BLOCKS; ++i) next[i] = scales(i, 0);
         for (u32 line = 0; line < lines; ++line, turn.next()) {
             ring.full(turn.stage).wait(turn.parity);
 #pragma unroll
@@ -140,7 +144,8 @@ struct Consumer {
                 open_products();
                 multiply_line(sums, activation(i), ring.weight(turn.stage), 0);
                 close_products();
-                const float2 scale = scales(i, line);
+                const float2 scale = next[i];
+                next[i] = scales(i, min(line + 1, lines - 1));
                 wait_products<0>();
                 pin(sums);
                 if (i == BLOCKS - 1) release(turn.stage);

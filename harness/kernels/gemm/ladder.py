@@ -15,7 +15,7 @@ from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 from harness.numerics.value_types import VALUE_TYPES
 
-Kind = Literal["int", "fp8"]
+Kind = Literal["int", "fp8", "bits"]
 
 _MAX_ROWS = 2**31 - 256
 """Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
@@ -41,7 +41,8 @@ class Step:
         self, activation: OperandScheme, weight: OperandScheme, dtype: str, epilogue: Epilogue = NOTHING
     ) -> Specialisation:
         """The compilation for these schemes and this output."""
-        of_codes = {
+        of_codes: Mapping[str, int] = {
+            "bits": {},
             "int": {
                 "A_UNSIGNED": int(activation.format == "uint8"),
                 "ZERO_POINTS": int(not activation.symmetric),
@@ -63,6 +64,7 @@ class Step:
 
 
 MMA_S8 = Step("gemm/mma_s8.cu", "int", {"STAGES": 4, "DEPTH": 64, "RASTER_ROWS": 2048})
+MMA_B1 = Step("gemm/mma_b1.cu", "bits", MMA_S8.constants)
 _WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048, "CLUSTER": 1}
 _TALL = {**_WIDE, "TILE_N": 128, "BLOCKS": 2}
 """Registers for sums in f32 beside those of the unit are there for 128 columns."""
@@ -155,6 +157,18 @@ ROWS = (
         supports=takes_bytes,
         cuda=CudaSource(MMA_S8.source, MMA_S8.of_request, 224),
         arithmetic="int8",
+        epilogue=True,
+    ),
+    KernelSpec(
+        "mma_b1",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:MmaB1",
+        "bits of both operands by mma.sync m16n8k256: AND, and the count of ones",
+        supports=takes_integers("binary", ("binary",)),
+        cuda=CudaSource(MMA_B1.source, MMA_B1.of_request, 224),
+        arithmetic="b1",
         epilogue=True,
     ),
     KernelSpec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,24 @@ def nibbles_with_scales(weight: Quantized, tile: int, scales: NDArray[np.float32
 def bits_of(operand: Quantized) -> NDArray[np.uint8]:
     """Codes ±1 [n, k], eight a byte [n, ceil(k / 8)], the earliest lowest: 1 for +1."""
     return np.packbits(operand.codes > 0, axis=1, bitorder="little")
+
+
+def bit_operands(
+    activation: Quantized, weight: Quantized, tile: int, order: Callable[[int], NDArray[np.int64]]
+) -> dict[str, NDArray[Any]]:
+    """±1 of both operands as bits, rows of the weight in ``order`` up to whole tiles; scales a row and a column; and, as zero points
+    and columns' sums, what is taken from four times the places where both have a 1 (``common/product_tail.cuh``)."""
+    (m, k), n = activation.codes.shape, len(weight.codes)
+    ones_of_rows, ones_of_columns = (np.count_nonzero(each.codes > 0, axis=1) for each in (activation, weight))
+    rows = whole(n, tile)
+    return {
+        "activation": padded(bits_of(activation), m),
+        "weight": padded(bits_of(weight), rows)[order(rows)],
+        "row_scales": for_columns(np.broadcast_to(activation.params.scale.ravel(), m), m, 1),
+        "column_scales": for_columns(weight.params.scale, n, tile),
+        "zero_points": (2 * ones_of_rows - k).astype(np.int32),
+        "column_sums": for_columns((2 * ones_of_columns).astype(np.int32), n, tile),
+    }
 
 
 def ordered_weight(weight: Quantized, tile: int) -> NDArray[np.uint8]:

@@ -18,6 +18,7 @@ from harness.kernels.torch_peers.products_spec import PRODUCTS
 from harness.kernels.torch_peers.weight_only_spec import WEIGHT_ONLY
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
+POPC_B1 = "gemm/popc_b1.cu"
 
 _BYTES = ("int8", "uint8")
 _INT32_SAFE_K = 2**31 // 2**16
@@ -132,7 +133,9 @@ def _cublas(name: str, entry: str, arithmetic: str, doc: str) -> KernelSpec:
     return KernelSpec(name, "gemm", "cuda", "baseline", entry, doc, ignores=_BOTH, arithmetic=arithmetic)
 
 
-def _tiled(name: str, entry: str, element: str, source: str, registers: int, arithmetic: str, doc: str) -> KernelSpec:
+def _tiled(
+    name: str, entry: str, element: str, source: str, registers: int, arithmetic: str | None, doc: str
+) -> KernelSpec:
     cuda = CudaSource(source, lambda request: Specialisation.of(source), registers)
     entry = f"harness.kernels.gemm.cuda:{entry}"
     supports = _codes_product(element)
@@ -173,6 +176,7 @@ KERNELS = (
     _tiled(
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
+    _tiled("popc_b1", "PopcB1", "binary", POPC_B1, 128, None, "bits of both operands on the ordinary cores: XOR, POPC"),
     *ladder.ROWS,
     *TRANSPOSED,
     *PRODUCTS,

@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
-from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_S8, WGMMA_S8, Step, has_blocks
+from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_B1, MMA_S8, WGMMA_S8, Step, has_blocks
 from harness.kernels.gemm.oracle import GemmProblem, Product, Sums, requantized_product
-from harness.kernels.gemm.prepared import column_sums, for_columns, ordered_weight, padded, scales_of_lines
+from harness.kernels.gemm.prepared import (
+    bit_operands,
+    column_sums,
+    for_columns,
+    fragment_order,
+    ordered_weight,
+    padded,
+    scales_of_lines,
+)
 from harness.numerics.quantize import Quantized
 from harness.numerics.value_types import value_type
 
@@ -102,10 +110,9 @@ def product_of(problem: GemmProblem, stored: NDArray[Any], sums: Sums) -> Produc
     return Product(stored.view(value_type(problem.dtype).numpy()), sums)
 
 
-class MmaS8(_TensorCoreProduct):
-    """int8 or uint8 × int8 by mma.sync m16n8k32: a block a tile of 128 x 128."""
+class _MmaSync(_TensorCoreProduct):
+    """By mma.sync: a block a tile of 128 x 128."""
 
-    step = MMA_S8
     sums = "exact"
 
     @property
@@ -122,6 +129,21 @@ class MmaS8(_TensorCoreProduct):
         operands = (arrays["activation"], arrays["weight"], *self._pointers(arrays))
         arguments = (*operands, *self._extents, self._row_stride, *self._following(arrays))
         self.session.launch(self._kernel, grid, 128, *arguments, shared_bytes=self._shared_bytes)
+
+
+class MmaS8(_MmaSync):
+    """int8 or uint8 × int8."""
+
+    step = MMA_S8
+
+
+class MmaB1(_MmaSync):
+    """±1 of both operands, a bit each."""
+
+    step = MMA_B1
+
+    def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
+        return bit_operands(activation, weight, self._tile[1], fragment_order)
 
 
 class _Wgmma(_TensorCoreProduct):

@@ -14,7 +14,7 @@ from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product
 from harness.kernels.gemm.prepared import (
     PITCH_STEP,
-    bits_of,
+    bit_operands,
     column_sums,
     for_columns,
     nibbles_in_fragments,
@@ -178,14 +178,4 @@ class WgmmaB1(_Transposed):
     configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"TILE_T": 128})
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
-        m, n, k = self._of.m, self._of.n, self._of.k
-        ones_of_rows, ones_of_columns = (np.count_nonzero(each.codes > 0, axis=1) for each in (activation, weight))
-        rows = whole(n, TILE_ROWS)
-        return {
-            "activation": padded(bits_of(activation), m),
-            "weight": padded(bits_of(weight), rows)[turned_order(rows)],
-            "row_scales": for_columns(np.broadcast_to(activation.params.scale.ravel(), m), m, 1),
-            "column_scales": for_columns(weight.params.scale, n, TILE_ROWS),
-            "zero_points": (2 * ones_of_rows - k).astype(np.int32),
-            "column_sums": for_columns((2 * ones_of_columns).astype(np.int32), n, TILE_ROWS),
-        }
+        return bit_operands(activation, weight, TILE_ROWS, turned_order)
