@@ -16,7 +16,7 @@ from harness.numerics.scheme import OperandScheme
 HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 BLACKWELL = Device("cuda:0", "cuda", "test", "sm_100a", 64 << 30)
 INT8 = OperandScheme("int8", "per_channel")
-MMA, HEADER, PRODUCT = "gemm/mma_s8.cu", "common/hopper.cuh", "common/wgmma_product.cuh"
+MMA, HEADER, PRODUCT = "common/mma_product.cuh", "common/hopper.cuh", "common/wgmma_product.cuh"
 SHARED_BYTES = 227 << 10
 """What a block may have on compute capability 9.0 (CUDA C++ Programming Guide, technical specifications)."""
 
