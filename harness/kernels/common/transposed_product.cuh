@@ -68,12 +68,13 @@ struct Turn {
 };
 
 struct Ring {
-    u32 base; // stages, each the tokens' tile and the weight's; then the barriers
+    u32 base; // stages, each the tokens' tile and the weight's; what outputs are turned over in; then the barriers
 
     __device__ __forceinline__ u32 tokens(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return tokens(stage) + TOKEN_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {base + STAGES * STAGE_BYTES + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
+    __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
+    __device__ __forceinline__ Barrier full(u32 stage) const { return {turns(MULTIPLIERS) + stage * 8}; }
+    __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
 };
 
 // What a block does of a tile: lines `first` to `end` of it.
@@ -358,13 +359,14 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
         return;
     }
     take_registers<MULTIPLIER_REGISTERS>();
-    const TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
+    TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale,
+                                 ring.turns(group), group, 0};
     Consumer consumer = {ring, group, {0, 0}};
     const Parts shared = {parts, done, last};
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
-        const u32 first = column * TILE_W + group * BLOCK_ROWS + threadIdx.x % WARPGROUP / 32 * WARP_COLUMNS;
+        const u32 first = column * TILE_W + group * BLOCK_ROWS;
         tail.prefetch(first);
         sum_t sums[SUMS];
         consumer.sum(sums, piece.end - piece.first);

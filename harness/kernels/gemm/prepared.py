@@ -42,23 +42,6 @@ def fragment_order(rows: int) -> NDArray[np.int64]:
     return (np.arange(0, rows, GROUP)[:, None] + group).reshape(-1)
 
 
-def turned_order(rows: int) -> NDArray[np.int64]:
-    """Which row of the weight stands at each place, of ``rows`` (a multiple of 16), where its rows come first.
-
-    A thread has four outputs of a token after two halves of eight rows are turned over (``common/transposed_tail.cuh``): place
-    8h + 2q + e of sixteen takes row 4q + 2h + e, so that these are neighbours.
-    """
-    h, q, e = np.meshgrid(np.arange(2), np.arange(4), np.arange(2), indexing="ij")
-    group = (4 * q + 2 * h + e).reshape(-1)
-    return (np.arange(0, rows, len(group))[:, None] + group).reshape(-1)
-
-
-def turned_weight(weight: Quantized, tile: int) -> NDArray[np.uint8]:
-    """The weight's codes [n, k] as bytes, up to whole tiles of rows, in the order that ``turned_order`` says."""
-    rows = whole(len(weight.codes), tile)
-    return padded(weight.codes, rows)[turned_order(rows)]
-
-
 def nibbles_in_fragments(weight: Quantized, tile: int) -> NDArray[np.uint8]:
     """int4 codes [n, k], two a byte, as threads unpack them (``common/transposed_product.cuh``), flat.
 
@@ -66,7 +49,7 @@ def nibbles_in_fragments(weight: Quantized, tile: int) -> NDArray[np.uint8]:
     of which each word is a step of 32 of k of one of its two rows (PTX ISA, wgmma.mma_async, register fragments of A): the
     lower halves of its bytes are the four codes at 4 (lane % 4), the upper ones those sixteen on.
     """
-    codes = turned_weight(weight, tile)
+    codes = padded(weight.codes, whole(len(weight.codes), tile))
     tiles, lines = codes.shape[0] // tile, codes.shape[1] // LINE
     # tile, warpgroup, warp, half, row, line, two, step, sixteen, quad, byte
     parts = codes.reshape(tiles, 2, 4, 2, 8, lines, 2, 2, 2, 4, 4)
@@ -77,12 +60,12 @@ def nibbles_in_fragments(weight: Quantized, tile: int) -> NDArray[np.uint8]:
 
 
 def nibbles_with_scales(weight: Quantized, tile: int, scales: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The same, and behind the codes of each tile's line a scale of its own for each place of a row: ``scales`` [n, lines]."""
+    """The same, and behind the codes of each tile's line a scale of each row: ``scales`` [n, lines]."""
     rows = whole(len(scales), tile)
     lines = scales.shape[1]
     made = np.zeros((rows, lines), np.float32)
     made[: len(scales)] = scales
-    of_lines = made[turned_order(rows)].reshape(-1, tile, lines).transpose(0, 2, 1)
+    of_lines = made.reshape(-1, tile, lines).transpose(0, 2, 1)
     codes = nibbles_in_fragments(weight, tile).reshape(*of_lines.shape[:2], -1)
     return np.concatenate([codes, np.ascontiguousarray(of_lines).view(np.uint8)], axis=2).reshape(-1)
 

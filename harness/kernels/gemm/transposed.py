@@ -20,8 +20,6 @@ from harness.kernels.gemm.prepared import (
     nibbles_in_fragments,
     nibbles_with_scales,
     padded,
-    turned_order,
-    turned_weight,
     whole,
 )
 from harness.kernels.gemm.tensor_core import product_of, stored_output
@@ -30,6 +28,7 @@ from harness.kernels.gemm.transposed_spec import (
     BARRIER_BYTES,
     LINE_BYTES,
     TILE_ROWS,
+    TURN_BYTES,
     Kind,
     specialise,
 )
@@ -85,7 +84,9 @@ class _Transposed(CudaKernel):
             made["weight"] = nibbles_with_scales(weight, TILE_ROWS, scale)
             made["column_scales"] = np.ones(whole(n, TILE_ROWS), np.float32)
         else:
-            made["weight"] = (nibbles_in_fragments if self._kind.packed else turned_weight)(weight, TILE_ROWS)
+            rows = whole(n, TILE_ROWS)
+            packed = self._kind.packed
+            made["weight"] = nibbles_in_fragments(weight, TILE_ROWS) if packed else padded(weight.codes, rows)
             made["column_scales"] = for_columns(scale, n, TILE_ROWS)
         if activation.params.zero_point is not None:
             made["zero_points"] = activation.params.zero_point.ravel().astype(np.int32)
@@ -106,7 +107,7 @@ class _Transposed(CudaKernel):
     @property
     def _shared_bytes(self) -> int:
         stage = self._kind.stage_bytes + self._macros["TILE_T"] * LINE_BYTES + BARRIER_BYTES
-        return ALIGNMENT_BYTES + self._macros["STAGES"] * stage
+        return ALIGNMENT_BYTES + TURN_BYTES + self._macros["STAGES"] * stage
 
     def _room(self) -> tuple[Any, Any]:
         """What several blocks leave of a tile, and how many lines of it are done. Launches follow each other, so all sets of
@@ -178,4 +179,4 @@ class WgmmaB1(_Transposed):
     configurations: ClassVar[tuple[Mapping[str, int], ...]] = ({}, {"TILE_T": 128})
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
-        return bit_operands(activation, weight, TILE_ROWS, turned_order)
+        return bit_operands(activation, weight, TILE_ROWS, np.arange)

@@ -23,6 +23,8 @@ SHARED_BYTES = 226 << 10
 ALIGNMENT_BYTES = 1024
 BARRIER_BYTES = 16
 """Two mbarriers a stage."""
+TURN_BYTES = 4 * 32 * 128
+"""What outputs are turned over in: of two warpgroups twice 32 tokens of 64 columns of 16 bits."""
 _MOST_STAGES = 12
 _TOKENS = (8, 16, 32, 64, 128, 256)
 _HOPPER = ("sm_90a",)
@@ -47,7 +49,7 @@ class Kind:
     def ring(self, tokens: int) -> dict[str, int]:
         """Tiles of so many tokens, and the stages that there is room for."""
         stage = self.stage_bytes + tokens * LINE_BYTES + BARRIER_BYTES
-        return {"TILE_T": tokens, "STAGES": min(_MOST_STAGES, (SHARED_BYTES - ALIGNMENT_BYTES) // stage)}
+        return {"TILE_T": tokens, "STAGES": min(_MOST_STAGES, (SHARED_BYTES - ALIGNMENT_BYTES - TURN_BYTES) // stage)}
 
     def constants(self, m: int) -> dict[str, int]:
         """Macros for m tokens."""
