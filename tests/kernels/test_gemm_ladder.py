@@ -147,6 +147,7 @@ def _problem(kernel: str, shape: dict | None = None, device: Device = HOPPER, **
 INTEGER = {"weight.format": "int8", "activation.format": "int8"}
 UNSIGNED = {**INTEGER, "activation.format": "uint8"}
 ASYMMETRIC = {**INTEGER, "activation.symmetric": False}
+DYNAMIC = {"scheme": "w8a8", "activation.range": "dynamic"}
 
 
 @pytest.mark.parametrize("kernel", ["mma_s8", "wgmma_s8"])
@@ -162,7 +163,23 @@ ASYMMETRIC = {**INTEGER, "activation.symmetric": False}
         ({**INTEGER, "weight.symmetric": False}, {}, "takes no zero point of the weight"),
         ({**INTEGER, "weight.format": "uint8"}, {}, "takes no weight of format uint8"),
         ({**INTEGER, "activation.granularity": "per_group:128"}, {}, "takes no activation scaled per_group"),
-        ({**INTEGER, "activation.range": "dynamic"}, {}, "takes no dynamic range of the activation"),
+        (DYNAMIC, {"k": 256}, None),
+        (DYNAMIC, {"k": 200}, "takes dynamic ranges of the activation where k is a multiple of 128"),
+        (
+            {**DYNAMIC, "activation.granularity": "per_tensor"},
+            {"k": 256},
+            "takes no activation with a dynamic range scaled per_tensor",
+        ),
+        (
+            {**DYNAMIC, "activation.symmetric": False},
+            {"k": 256},
+            "takes dynamic ranges of the activation with scales of f32, without zero points, by minmax",
+        ),
+        (
+            DYNAMIC,
+            {"m": 1, "n": 8, "k": 65536},
+            "holds rows of the activation with a dynamic range in registers: up to 8192 loads of 16 bytes",
+        ),
         ({"scheme": "w8a16"}, {}, "needs a quantized activation"),
         (INTEGER, {"m": 2**31 - 255, "n": 1, "k": 1}, "takes m and n up to 2147483392"),
         (INTEGER, {"m": 1, "n": 2**31 - 255, "k": 1}, "takes m and n up to 2147483392"),

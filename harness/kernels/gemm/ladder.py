@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.device import Device
 from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
+from harness.kernels.gemm.dynamic_rows import takes_dynamic_rows
 from harness.kernels.spec import KernelSpec, Request, Supports, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import NOTHING, Epilogue
@@ -89,7 +90,13 @@ def _takes(request: Request, weights: tuple[str, ...], activations: tuple[str, .
     """Formats, ranges and the number of rows."""
     for role, formats in (("weight", weights), ("activation", activations)):
         scheme, missing = quantized(request, role)
-        if reason := missing or format_in(scheme, formats, role) or static(scheme, role) or one_level(scheme):
+        if reason := missing or format_in(scheme, formats, role) or one_level(scheme):
+            return reason
+    if reason := static(quantized(request, "weight")[0], "weight"):
+        return reason
+    if quantized(request, "activation")[0].range == "dynamic":
+        bytes_ = tuple(each for each in activations if each in ("int8", *_FP8))
+        if reason := takes_dynamic_rows(request, bytes_):
             return reason
     rows = max(request["activation"].shape[0], request["weight"].shape[0])
     return f"takes m and n up to {_MAX_ROWS}" if rows > _MAX_ROWS else None

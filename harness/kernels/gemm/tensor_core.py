@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
+from harness.kernels.gemm.dynamic_rows import as_given, row_quantizer
 from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_B1, MMA_S8, WGMMA_S8, Step, has_blocks
 from harness.kernels.gemm.oracle import GemmProblem, Product, Sums, requantized_product
 from harness.kernels.gemm.prepared import (
@@ -54,12 +55,13 @@ class _TensorCoreProduct(CudaKernel):
         self._macros = {**self.step.constants, **(macros or {})}
         self._of = problem
         inputs = self._operands(activation, weight)
+        pitch, self._row_stride = inputs["activation"].shape[1], np.uint32(inputs["row_scales"].size > 1)
         if problem.bias is not None:
             inputs["bias"] = for_columns(problem.bias, problem.n, self._tile[1])
-        super().__init__(device, inputs, {"y": stored_output(problem)})
+        super().__init__(device, as_given(problem, inputs), {"y": stored_output(problem)})
+        self._quantize = row_quantizer(self.session, problem)
         self._kernel = self.session.kernel(chosen, "gemm", self._shared_bytes)
-        self._extents = tuple(np.uint32(each) for each in (problem.m, problem.n, inputs["activation"].shape[1]))
-        self._row_stride = np.uint32(inputs["row_scales"].size > 1)
+        self._extents = tuple(np.uint32(each) for each in (problem.m, problem.n, pitch))
         self._output_scale = np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
@@ -86,6 +88,13 @@ class _TensorCoreProduct(CudaKernel):
     @abstractmethod
     def _shared_bytes(self) -> int:
         """Dynamic shared memory of a block."""
+
+    def launch_on(self, arrays: Arrays) -> None:
+        self._multiply(arrays if self._quantize is None else {**arrays, **self._quantize(arrays["x"])})
+
+    @abstractmethod
+    def _multiply(self, arrays: Arrays) -> None:
+        """The product of quantized operands."""
 
     def _pointers(self, arrays: Arrays) -> tuple[Any, ...]:
         return (*(arrays.get(name, NULL) for name in _SCALARS), arrays["y"])
@@ -123,7 +132,7 @@ class _MmaSync(_TensorCoreProduct):
     def _shared_bytes(self) -> int:
         return sum(self._tile) * self._macros["DEPTH"] * self._macros["STAGES"]
 
-    def launch_on(self, arrays: Arrays) -> None:
+    def _multiply(self, arrays: Arrays) -> None:
         rows, columns = self._tile
         grid = -(-self._of.n // columns) * -(-self._of.m // rows)
         operands = (arrays["activation"], arrays["weight"], *self._pointers(arrays))
@@ -161,7 +170,7 @@ class _Wgmma(_TensorCoreProduct):
     def _shared_bytes(self) -> int:
         return _ALIGNMENT_BYTES + self._macros["STAGES"] * (sum(self._tile) * 128 + _BARRIER_BYTES)
 
-    def launch_on(self, arrays: Arrays) -> None:
+    def _multiply(self, arrays: Arrays) -> None:
         (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
         tiles = -(-self._of.m // (rows * cluster)) * -(-self._of.n // columns)
         maps = self._maps(arrays)

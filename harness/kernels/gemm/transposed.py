@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
+from harness.kernels.gemm.dynamic_rows import as_given, row_quantizer
 from harness.kernels.gemm.oracle import GemmProblem, Product
 from harness.kernels.gemm.prepared import (
     PITCH_STEP,
@@ -59,14 +60,16 @@ class _Transposed(CudaKernel):
         self._macros = {**self._kind.constants(problem.m), **tile, **changed}
         n = problem.n
         inputs = self._operands(activation, weight)
+        row_stride = inputs["row_scales"].size > 1
         if problem.bias is not None:
             inputs["bias"] = for_columns(problem.bias, n, TILE_ROWS)
-        super().__init__(device, inputs, {"y": stored_output(problem)})
+        super().__init__(device, as_given(problem, inputs), {"y": stored_output(problem)})
+        self._quantize = row_quantizer(self.session, problem)
         self._chosen = specialise(activation.scheme, problem.dtype, problem.epilogue, self._macros)
         self._pitch = whole(-(-problem.k // self.codes_a_byte), PITCH_STEP)
         self._kernel = self.session.kernel(self._chosen, "gemm", self._shared_bytes)
         self._scalars = (
-            *(np.uint32(each) for each in (problem.m, n, self._pitch, inputs["row_scales"].size > 1)),
+            *(np.uint32(each) for each in (problem.m, n, self._pitch, row_stride)),
             np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1),
         )
         self._grid = min(self._tiles * (self._pitch // PITCH_STEP), self.session.multiprocessors)
@@ -118,6 +121,8 @@ class _Transposed(CudaKernel):
         return cupy.empty(self._grid * 2 * sums, np.int32), cupy.zeros(self._tiles * _WARPGROUPS, np.uint32)
 
     def launch_on(self, arrays: Arrays) -> None:
+        if self._quantize is not None:
+            arrays = {**arrays, **self._quantize(arrays["x"])}
         pointers = [
             arrays.get(name, NULL) for name in ("row_scales", "column_scales", "zero_points", "column_sums", "y")
         ]
