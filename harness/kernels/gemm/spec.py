@@ -11,6 +11,7 @@ from harness.kernels.common.supports import (
     unquantized,
 )
 from harness.kernels.gemm import ladder
+from harness.kernels.gemm.weight_gemv import WEIGHT_GEMV
 from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.kernels.torch_peers.products_spec import PRODUCTS
@@ -172,6 +173,7 @@ KERNELS = (
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
     *ladder.ROWS,
+    WEIGHT_GEMV,
     *PRODUCTS,
     *WEIGHT_ONLY,
     chooser("gemm"),

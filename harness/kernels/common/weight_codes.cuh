@@ -1,0 +1,136 @@
+// Packed weights as 16-bit floating values, two at a time, in the order of the fragments of a tensor-core product (weight_packing.py).
+//
+// BITS: of a code, 8, 4, 2, 1. KIND: 0 integers u of BITS, a value is u - zero; 1: one bit, +1 or -1; 2: codes of four bits that a
+// table gives the values of. BF16 1: values are bf16, else f16. ASYMMETRIC 1: zero is another one in each row and group, else ZERO.
+//
+// Integers are put below the mantissa's first bit of 2^MANTISSA, where they count ones (or powers of two of them, where they
+// lie higher), and one fused operation takes 2^MANTISSA and the zero point away: exact, as all of it has few bits.
+#pragma once
+
+#include "common/values.cuh"
+
+#if BF16
+#define MANTISSA 7
+#define BIAS_OF_16 127
+#else
+#define MANTISSA 10
+#define BIAS_OF_16 15
+#endif
+#define BOTH(bits) ((bits) * 0x10001u)
+// Registers, of two values each, that a word of codes holds.
+#define OF_WORD (KIND == 2 ? 4 : 16 / BITS)
+
+// 2^exponent.
+__device__ __forceinline__ constexpr u32 power(int exponent) { return BOTH(static_cast<u32>(BIAS_OF_16 + exponent) << MANTISSA); }
+
+// a b + c, two at a time, one rounding.
+__device__ __forceinline__ u32 fused(u32 a, u32 b, u32 c)
+{
+    u32 made;
+#if BF16
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(made) : "r"(a), "r"(b), "r"(c));
+#else
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(made) : "r"(a), "r"(b), "r"(c));
+#endif
+    return made;
+}
+
+// The bytes of two bytes' codes in either half of a word, less 128, as bf16: the seven low bits count from 128, the eighth says
+// what is taken away.
+__device__ __forceinline__ u32 bytes_less_128(u32 codes)
+{
+    const u32 low = (codes & 0x007F007F) | 0x43004300, away = (~codes & 0x00800080) | 0x43004300;
+    return fused(away, power(0) | 0x80008000, low);
+}
+
+// A zero point as `value_pair` takes it.
+__device__ __forceinline__ u32 zero_of(u32 byte)
+{
+    return BITS == 8 && BF16 ? bytes_less_128(BOTH(byte)) ^ 0x80008000 : BOTH(byte);
+}
+
+// -(2^(MANTISSA - place) + zero): what codes `place` bits above the lowest one count from, after they are divided by 2^place.
+__device__ __forceinline__ u32 minus_base(int place, u32 zero)
+{
+    return BOTH(0x8000u | static_cast<u32>(BIAS_OF_16 + MANTISSA - place) << MANTISSA) | zero << place;
+}
+
+// How far codes `i` of a word's halves move to the right, so that they lie within the mantissa (of one bit: not lowest).
+__device__ __forceinline__ constexpr int shift_of(int i)
+{
+    return BITS == 1 ? (i == 0 ? -1 : (i - 1) / (MANTISSA - 1) * (MANTISSA - 1))
+           : BITS == 2 ? i / (MANTISSA / 2) * (MANTISSA / 2 * 2)
+                       : i / (MANTISSA / 4) * (MANTISSA / 4 * 4);
+}
+
+// Register `i` of a word.
+__device__ __forceinline__ u32 value_pair(u32 word, int i, u32 zero)
+{
+#if BITS == 8 && BF16
+    const u32 less_128 = bytes_less_128(i ? word >> 8 : word);
+    return ASYMMETRIC || ZERO != 128 ? fused(less_128, power(0), zero) : less_128;
+#elif BITS == 8
+    return fused(__byte_perm(word, 0x64646464, i ? 0x4341 : 0x4240), power(0), minus_base(0, zero));
+#else
+    const int shift = shift_of(i), place = BITS * i - shift;
+    const u32 moved = shift < 0 ? word << -shift : word >> shift;
+    const u32 counted = (moved & BOTH(((1u << BITS) - 1) << place)) | power(MANTISSA);
+#if KIND == 1
+    // 2 u - 1
+    return fused(counted, power(1 - place), power(MANTISSA + 1 - place) | BOTH(0x8000u | 1u << (place - 1)));
+#else
+    return fused(counted, power(-place), minus_base(place, zero));
+#endif
+#endif
+}
+
+#if KIND == 2
+// The values of every two codes, one copy for each bank of shared memory: lanes that look up different ones do not wait.
+#define TABLE_BYTES (256 * 128)
+
+// `values`: sixteen.
+__device__ __forceinline__ void fill_table(u8 *table, const u16 *values)
+{
+    for (u32 i = threadIdx.x; i < TABLE_BYTES / 4; i += blockDim.x) {
+        const u32 codes = i / 32;
+        reinterpret_cast<u32 *>(table)[i] = __ldg(values + codes % 16) | static_cast<u32>(__ldg(values + codes / 16)) << 16;
+    }
+}
+
+// Register `i` of a word, of which byte i holds the two codes; words are stored turned left by seven bits, so that a byte
+// is the place of its row in the table once it is masked.
+__device__ __forceinline__ u32 looked_up(const u8 *table, u32 word, int i)
+{
+    const u32 moved = i < 3 ? word >> 8 * i : __funnelshift_r(word, word, 24);
+    return *reinterpret_cast<const u32 *>(table + ((moved & 0x7F80) | threadIdx.x % 32 * 4));
+}
+#else
+#define TABLE_BYTES 0
+#endif
+
+// Scales as they are stored. SCALE: 0 f32, 1 f16, 2 bf16, 3 e8m0, 4 e4m3 under `whole`.
+#if SCALE == 0
+typedef float scale_t;
+#elif SCALE < 3
+typedef u16 scale_t;
+#else
+typedef u8 scale_t;
+#endif
+
+__device__ __forceinline__ float scale_of(scale_t stored, float whole)
+{
+#if SCALE == 0
+    return stored;
+#elif SCALE == 1
+    float wide;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(wide) : "h"(stored));
+    return wide;
+#elif SCALE == 2
+    return __uint_as_float(static_cast<u32>(stored) << 16);
+#elif SCALE == 3
+    return __uint_as_float(stored ? static_cast<u32>(stored) << 23 : 0x00400000u); // 2^-127 is subnormal
+#else
+    // Exponent and mantissa in place of an f32's are off by 2^120, subnormal ones too.
+    return __uint_as_float(static_cast<u32>(stored) << 20) * __uint_as_float((127u + 120) << 23) * whole;
+#endif
+}
