@@ -5,7 +5,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from device_code import macro
+from device_code import macro, run
 from example_suites import cases_of, product
 
 from harness.device import Device
@@ -14,7 +14,7 @@ from harness.kernels.gemm.weight_layout import WeightLayout
 from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
 
-SOURCE = "common/weight_codes.cuh"
+SOURCE, GEMV = "common/weight_codes.cuh", "gemm/weight_only_gemv.cu"
 HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 ADA = Device("cuda:0", "cuda", "test", "sm_89", 24 << 30)
 BITS16 = {"f16": (np.float16, 10, 15), "bf16": (ml_dtypes.bfloat16, 7, 127)}
@@ -92,21 +92,22 @@ def _unpacked(packed: np.ndarray, layout: WeightLayout, n: int, k: int) -> np.nd
             for e in range(2):
                 if layout.natural:
                     at = 16 * product_ + 2 * q + 8 * (fragment // 2) + e
+                elif layout.group == 16:
+                    at = 16 * product_ + 4 * q + 2 * (fragment // 2) + e
                 else:
                     at = 32 * (product_ // 2) + 8 * q + 4 * (product_ % 2) + 2 * (fragment // 2) + e
                 for row_tile in range(layout.rows // 16):
                     row = 16 * row_tile + g + 8 * (fragment % 2)
-                    values[row :: layout.rows, at :: layout.span] = np.where(
-                        True, pair[e][:, :, row_tile, lane], 0
-                    )
+                    values[row :: layout.rows, at :: layout.span] = pair[e][:, :, row_tile, lane]
     return values[:n, :k]
 
 
+@pytest.mark.parametrize("granularity", ["per_channel", "per_group:16"])
 @pytest.mark.parametrize("natural", [False, True])
 @pytest.mark.parametrize("operands", BITS16)
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_code_is_where_its_fragment_is_and_exact(name, operands, natural):
-    scheme = OperandScheme(name, "per_channel")
+def test_every_code_is_where_its_fragment_is_and_exact(name, operands, natural, granularity):
+    scheme = OperandScheme(name, granularity)
     layout = WeightLayout(scheme, operands, 32, 256, natural)
     weight = _quantized(43, 300, scheme)
     packed = weight_packing.packed_codes(weight, layout)
@@ -117,6 +118,16 @@ def test_every_code_is_where_its_fragment_is_and_exact(name, operands, natural):
         np.testing.assert_allclose(got, wanted, rtol=layout.weight_rounding, atol=0)
     else:
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("group", [0, 16])
+def test_activations_stand_where_the_codes_of_a_product_are(group):
+    """A lane's eight neighbours are the k of its registers of two products, in order."""
+    for at in range(64):
+        place = run(GEMV, "place_of", at=at, GROUP=group)["result"]
+        assert place // 32 == at // 32
+        product_, rest = (place % 8 // 4, place % 32 // 8 * 4 + place % 4)
+        assert at % 32 == (16 * product_ + rest if group else place % 32)
 
 
 def test_a_turned_word_holds_a_byte_where_the_table_has_its_row():

@@ -35,18 +35,31 @@ __device__ __forceinline__ u32 fused(u32 a, u32 b, u32 c)
     return made;
 }
 
+// 2^MANTISSA, of which no compiler knows that it is a constant (`none` is 0): of an instruction's two constants it else loads
+// one anew each time.
+__device__ __forceinline__ u32 counting_base(u32 none) { return power(MANTISSA) | none; }
+
+// a & mask | base, of INVERTED ~a & mask | base: one instruction (PTX ISA, lop3; its table is that of the expression on 0xF0,
+// 0xCC, 0xAA).
+template <bool INVERTED = false> __device__ __forceinline__ u32 masked_onto(u32 a, u32 mask, u32 base)
+{
+    u32 made;
+    asm("lop3.b32 %0, %1, %2, %3, %4;" : "=r"(made) : "r"(a), "r"(mask), "r"(base), "n"(INVERTED ? 0xAE : 0xEA));
+    return made;
+}
+
 // The bytes of two bytes' codes in either half of a word, less 128, as bf16: the seven low bits count from 128, the eighth says
 // what is taken away.
-__device__ __forceinline__ u32 bytes_less_128(u32 codes)
+__device__ __forceinline__ u32 bytes_less_128(u32 codes, u32 base)
 {
-    const u32 low = (codes & 0x007F007F) | 0x43004300, away = (~codes & 0x00800080) | 0x43004300;
+    const u32 low = masked_onto(codes, 0x007F007F, base), away = masked_onto<true>(codes, 0x00800080, base);
     return fused(away, power(0) | 0x80008000, low);
 }
 
 // A zero point as `value_pair` takes it.
 __device__ __forceinline__ u32 zero_of(u32 byte)
 {
-    return BITS == 8 && BF16 ? bytes_less_128(BOTH(byte)) ^ 0x80008000 : BOTH(byte);
+    return BITS == 8 && BF16 ? bytes_less_128(BOTH(byte), power(MANTISSA)) ^ 0x80008000 : BOTH(byte);
 }
 
 // -(2^(MANTISSA - place) + zero): what codes `place` bits above the lowest one count from, after they are divided by 2^place.
@@ -63,18 +76,18 @@ __device__ __forceinline__ constexpr int shift_of(int i)
                        : i / (MANTISSA / 4) * (MANTISSA / 4 * 4);
 }
 
-// Register `i` of a word.
-__device__ __forceinline__ u32 value_pair(u32 word, int i, u32 zero)
+// Register `i` of a word. `base`: counting_base.
+__device__ __forceinline__ u32 value_pair(u32 word, int i, u32 zero, u32 base)
 {
 #if BITS == 8 && BF16
-    const u32 less_128 = bytes_less_128(i ? word >> 8 : word);
+    const u32 less_128 = bytes_less_128(i ? word >> 8 : word, base);
     return ASYMMETRIC || ZERO != 128 ? fused(less_128, power(0), zero) : less_128;
 #elif BITS == 8
     return fused(__byte_perm(word, 0x64646464, i ? 0x4341 : 0x4240), power(0), minus_base(0, zero));
 #else
     const int shift = shift_of(i), place = BITS * i - shift;
     const u32 moved = shift < 0 ? word << -shift : word >> shift;
-    const u32 counted = (moved & BOTH(((1u << BITS) - 1) << place)) | power(MANTISSA);
+    const u32 counted = masked_onto(moved, BOTH(((1u << BITS) - 1) << place), base);
 #if KIND == 1
     // 2 u - 1
     return fused(counted, power(1 - place), power(MANTISSA + 1 - place) | BOTH(0x8000u | 1u << (place - 1)));

@@ -84,6 +84,11 @@ struct Ring {
     }
 };
 
+__device__ __forceinline__ void copy_8(void *to, const void *from, u32 kept)
+{
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(to)), "l"(from), "r"(kept) : "memory");
+}
+
 __device__ __forceinline__ void multiply(float (&sums)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
 #if BF16
@@ -110,20 +115,29 @@ struct Place {
     }
 };
 
+// Where element `at` of a row stands: a lane loads eight neighbours for two products, which are their sixteens each where those
+// have scales of their own.
+__device__ __forceinline__ u32 place_of(u32 at)
+{
+    const u32 sixteens = at / 32 * 32 + at / 4 % 4 * 8 + at / 16 % 2 * 4 + at % 4;
+    return (GROUP == 16) * sixteens + (GROUP != 16) * at;
+}
+
 // Activations [m, k] as rows of `pitch`, zeros beyond k.
 __device__ __forceinline__ void stage_activations(u16 *to, const u16 *x, u32 m, u32 k, u32 width, u32 pitch)
 {
-    if ((k % 8 | static_cast<u32>(reinterpret_cast<u64>(x) % 16)) == 0) {
-        for (u32 i = threadIdx.x; i < m * (width / 8); i += THREADS) {
-            const u32 row = i / (width / 8), at = i % (width / 8) * 8;
-            copy_16(to + row * pitch + at, at < k ? x + static_cast<u64>(row) * k + at : x, at < k ? 16 : 0);
+    constexpr u32 PIECE = GROUP == 16 ? 4 : 8;
+    const bool whole = (k % 8 | static_cast<u32>(reinterpret_cast<u64>(x) % 16)) == 0;
+    for (u32 row = 0; row < m; ++row, x += k, to += pitch)
+        if (whole) {
+            for (u32 at = threadIdx.x * PIECE; at < width; at += THREADS * PIECE) {
+                const u32 kept = at < k ? 2 * PIECE : 0;
+                if (GROUP == 16) copy_8(to + place_of(at), kept ? x + at : x, kept);
+                else copy_16(to + at, kept ? x + at : x, kept);
+            }
+        } else {
+            for (u32 at = threadIdx.x; at < width; at += THREADS) to[place_of(at)] = at < k ? __ldg(x + at) : 0;
         }
-    } else {
-        for (u32 i = threadIdx.x; i < m * width; i += THREADS) {
-            const u32 row = i / width, at = i % width;
-            to[row * pitch + at] = at < k ? __ldg(x + static_cast<u64>(row) * k + at) : 0;
-        }
-    }
 }
 
 // The scales and zero points of a SPAN.
@@ -147,7 +161,8 @@ struct Record {
 };
 
 // A SPAN's part of the sums; `x`: the lane's activations there.
-__device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const u8 *stage, const u16 *x, const Record &record, const u8 *table)
+__device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const u8 *stage, const u16 *x, const Record &record, const u8 *table,
+                                              u32 base)
 {
     u32 words[ROW_TILES][WORDS];
 #pragma unroll
@@ -185,7 +200,7 @@ __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const
 #if KIND == 2
                 a[i] = looked_up(table, words[tile][at / OF_WORD], at % OF_WORD);
 #else
-                a[i] = value_pair(words[tile][at / OF_WORD], at % OF_WORD, zeros[tile][i % 2]);
+                a[i] = value_pair(words[tile][at / OF_WORD], at % OF_WORD, zeros[tile][i % 2], base);
 #endif
             }
             multiply(part[tile], a, step % 2 ? b.z : b.x, step % 2 ? b.w : b.y);
@@ -237,13 +252,18 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
     __syncthreads();
 
     const u16 *const own_x = activations + min(lane / 4, m - 1) * pitch + lane % 4 * 8;
+    const u32 base = counting_base(m >> 16);
     u32 parity = 0;
     for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1) {
         float sums[ROW_TILES][4] = {};
+#if !GROUP
+        const u32 own = tile * ROWS + threadIdx.x % ROWS;
+        const float column_scale = own < n ? __ldg(column_scales + own) : 0.0f; // asked for long before it is needed
+#endif
         for (u32 span = warp; span < spans; span += WARPS, ring.next()) {
             ring.wait();
             fetch();
-            multiply_span(sums, ring.stage(), own_x + span * SPAN, {ring.stage() + CODES_BYTES, lane / 4, whole}, table);
+            multiply_span(sums, ring.stage(), own_x + span * SPAN, {ring.stage() + CODES_BYTES, lane / 4, whole}, table, base);
         }
         float *const here = partial + parity * (WARPS * m * SUMS_PITCH);
 #pragma unroll
@@ -252,13 +272,14 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
             if (token < m) here[(warp * m + token) * SUMS_PITCH + row] = sums[i / 4][i % 4];
         }
         __syncthreads();
-        for (u32 i = threadIdx.x; i < ROWS * m; i += THREADS) {
-            const u32 token = i / ROWS, row = i % ROWS, column = tile * ROWS + row;
+        static_assert(THREADS % ROWS == 0, "a thread's column stays");
+        const u32 row = threadIdx.x % ROWS, column = tile * ROWS + row;
+        for (u32 token = threadIdx.x / ROWS; token < m; token += THREADS / ROWS) {
             float sum = 0.0f;
 #pragma unroll
             for (int each = 0; each < WARPS; ++each) sum += here[(each * m + token) * SUMS_PITCH + row];
 #if !GROUP
-            if (column < n) sum *= __ldg(column_scales + column);
+            sum *= column_scale;
 #endif
             if (column < n) y[static_cast<u64>(token) * n + column] = from_float(sum);
         }

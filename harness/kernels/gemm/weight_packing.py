@@ -57,12 +57,15 @@ def _registers(codes: NDArray[np.uint8], layout: WeightLayout) -> NDArray[np.uin
     """Codes of a tile [rows, k] as [spans, row tiles, lanes, registers, 2].
 
     Register 4 p + 2 a + h of lane 4 g + q is, of product p, row g + 8 h, k 2 q + 8 a + e (e = 0, 1); with ``natural`` off the
-    k that stand there are 8 q + 4 p + 2 a + e of the two products' thirty-two.
+    k that stand there are 8 q + 4 p + 2 a + e of the two products' thirty-two, or 16 p + 4 q + 2 a + e in groups of sixteen.
     """
     row_tiles, spans, steps = layout.rows // 16, codes.shape[1] // layout.span, layout.span // _STEP
     if layout.natural:  # tile h g | span step p a q e
         parts = codes.reshape(row_tiles, 2, 8, spans, steps, 2, 2, 4, 2)
         ordered = parts.transpose(3, 0, 2, 7, 4, 5, 6, 1, 8)
+    elif layout.group == 16:  # tile h g | span step p q a e
+        parts = codes.reshape(row_tiles, 2, 8, spans, steps, 2, 4, 2, 2)
+        ordered = parts.transpose(3, 0, 2, 6, 4, 5, 7, 1, 8)
     else:  # tile h g | span step q p a e
         parts = codes.reshape(row_tiles, 2, 8, spans, steps, 4, 2, 2, 2)
         ordered = parts.transpose(3, 0, 2, 5, 4, 6, 7, 1, 8)
