@@ -16,6 +16,7 @@ from harness.numerics.scheme import OperandScheme
 
 SOURCE, GEMV = "common/weight_codes.cuh", "gemm/weight_only_gemv.cu"
 HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
+BLACKWELL = Device("cuda:0", "cuda", "test", "sm_120a", 24 << 30)
 ADA = Device("cuda:0", "cuda", "test", "sm_89", 24 << 30)
 BITS16 = {"f16": (np.float16, 10, 15), "bf16": (ml_dtypes.bfloat16, 7, 127)}
 FORMATS = ("int8", "uint8", "int4", "uint4", "int2", "uint2", "ternary", "binary", "nf4", "fp4_e2m1")
@@ -43,6 +44,9 @@ def _decoded(word: np.ndarray, i: int, layout: WeightLayout, zero: int) -> list[
     bits = layout.bits
     made = []
     for half in range(2):
+        if layout.kind == 3:
+            made.append(_e2m1(word >> 16 * half & 0xFFFF, i, layout.operands))
+            continue
         if bits == 8:
             code = (word >> (16 * half + 8 * i)) & 0xFF
             if layout.operands == "f16":
@@ -68,6 +72,17 @@ def _decoded(word: np.ndarray, i: int, layout: WeightLayout, zero: int) -> list[
             assert np.uint16(pattern).view(kind) == kind(base) and float(kind(base)) == base, "minus_base"
             made.append(_fused(counted, 2.0**-place, base, kind))
     return made
+
+
+def _e2m1(half: np.ndarray, i: int, operands: str) -> np.ndarray:
+    """By the arithmetic of e2m1_pair."""
+    kind, mantissa, bias = BITS16[operands]
+    place = mantissa - 1
+    magnitude = run(SOURCE, "magnitude_place", i=i, BF16=int(operands == "bf16"), E2M1_PLACE=place)["result"]
+    sign = run(SOURCE, "sign_place", i=i)["result"]
+    assert (magnitude, sign) == weight_packing.e2m1_places(operands)[i]
+    small = (half >> magnitude & 7) << place | (half >> sign & 1) << 15
+    return _fused(small.astype(np.uint16).view(kind), 2.0 ** (bias - 1), 0, kind)  # of f16: the sums are multiplied
 
 
 def _unpacked(packed: np.ndarray, layout: WeightLayout, n: int, k: int) -> np.ndarray:
@@ -211,6 +226,9 @@ def test_what_the_product_of_few_rows_takes(axes, shape, reason):
 
 def test_a_smaller_plan_is_made_where_there_is_less_shared_memory():
     scheme = OperandScheme("int4", "per_group:128")
-    wide, narrow = (weight_gemv.gemv_plan(scheme, "bf16", 1, 8192, weight_gemv.shared_limit(a)) for a in ("sm_90a", "sm_89"))
+    wide, narrow = (
+        weight_gemv.gemv_plan(scheme, "bf16", 1, 8192, weight_gemv.shared_limit(name)) for name in ("sm_90a", "sm_120a")
+    )
     assert wide.shared_bytes(1, 8192) > 99 << 10 >= narrow.shared_bytes(1, 8192)
-    assert _problem("weight_only_gemv", {"m": 1, "k": 8192}, ADA, **INT4) is None
+    assert _problem("weight_only_gemv", {"m": 1, "k": 8192}, BLACKWELL, **INT4) is None
+    assert _problem("weight_only_gemv", {}, ADA, **INT4) == "needs compute capability 9.0, sm_89 is lower"

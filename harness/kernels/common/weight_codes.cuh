@@ -1,7 +1,7 @@
 // Packed weights as 16-bit floating values, two at a time, in the order of the fragments of a tensor-core product (weight_packing.py).
 //
 // BITS: of a code, 8, 4, 2, 1. KIND: 0 integers u of BITS, a value is u - zero; 1: one bit, +1 or -1; 2: codes of four bits that a
-// table gives the values of. BF16 1: values are bf16, else f16. ASYMMETRIC 1: zero is another one in each row and group, else ZERO.
+// table gives the values of; 3: e2m1. BF16 1: values are bf16, else f16. ASYMMETRIC 1: zero is another one in each row and group, else ZERO.
 //
 // Integers are put below the mantissa's first bit of 2^MANTISSA, where they count ones (or powers of two of them, where they
 // lie higher), and one fused operation takes 2^MANTISSA and the zero point away: exact, as all of it has few bits.
@@ -76,10 +76,31 @@ __device__ __forceinline__ constexpr int shift_of(int i)
                        : i / (MANTISSA / 4) * (MANTISSA / 4 * 4);
 }
 
+#if KIND == 3
+// Where exponent and mantissa of code `i` of a word's halves stand, and its sign: where those of a value are, less a power of two,
+// or else such that few operations move them there (weight_packing.py).
+#define E2M1_PLACE (MANTISSA - 1)
+__device__ __forceinline__ constexpr int magnitude_place(int i) { return (i < 2) * (E2M1_PLACE - 3 * i) + (i == 3) * (3 + 6 * BF16); }
+__device__ __forceinline__ constexpr int sign_place(int i) { return (i < 2) * (15 - 3 * i) + (i > 1) * (11 + i); }
+
+__device__ __forceinline__ u32 e2m1_pair(u32 word, int i)
+{
+    const int left = E2M1_PLACE - magnitude_place(i), sign_left = 15 - sign_place(i);
+    const u32 moved = left < 0 ? word >> -left : word << left, magnitude = BOTH(7u << E2M1_PLACE);
+    const u32 signs = (left == sign_left ? moved : word << sign_left) & 0x80008000;
+    const u32 small = left == sign_left ? moved & (magnitude | 0x80008000) : masked_onto(moved, magnitude, signs);
+    return BF16 ? fused(small, power(BIAS_OF_16 - 1), 0x80008000) : small; // subnormal ones become what they stand for, too
+}
+#endif
+// What sums of values are multiplied with. e2m1 less 2^14 is within what sums in f32 hold, less 2^126 it is not.
+#define VALUE_FACTOR (KIND == 3 && !BF16 ? 16384.0f : 1.0f)
+
 // Register `i` of a word. `base`: counting_base.
 __device__ __forceinline__ u32 value_pair(u32 word, int i, u32 zero, u32 base)
 {
-#if BITS == 8 && BF16
+#if KIND == 3
+    return e2m1_pair(word, i);
+#elif BITS == 8 && BF16
     const u32 less_128 = bytes_less_128(i ? word >> 8 : word, base);
     return ASYMMETRIC || ZERO != 128 ? fused(less_128, power(0), zero) : less_128;
 #elif BITS == 8
@@ -141,7 +162,9 @@ __device__ __forceinline__ float scale_of(scale_t stored, float whole)
 #elif SCALE == 2
     return __uint_as_float(static_cast<u32>(stored) << 16);
 #elif SCALE == 3
-    return __uint_as_float(stored ? static_cast<u32>(stored) << 23 : 0x00400000u); // 2^-127 is subnormal
+    u32 bits; // 2^-127 is subnormal
+    asm("max.u32 %0, %1, 0x00400000;" : "=r"(bits) : "r"(static_cast<u32>(stored) << 23)); // max() becomes two instructions
+    return __uint_as_float(bits);
 #else
     // Exponent and mantissa in place of an f32's are off by 2^120, subnormal ones too.
     return __uint_as_float(static_cast<u32>(stored) << 20) * __uint_as_float((127u + 120) << 23) * whole;

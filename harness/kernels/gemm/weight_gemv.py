@@ -17,10 +17,10 @@ MOST_TOKENS = 8
 WARPS = 16
 _TABLE_BYTES = 256 * 128
 _X_PADDING, _SUMS_PADDING = 32, 4
-_BARRIER_BYTES = 8
-_SHARED_BYTES = {(8, 0): 163, (8, 6): 99, (8, 7): 163, (8, 9): 99, (9, 0): 227, (12, 0): 99, (12, 1): 99}
+_TWO_BARRIERS_BYTES = 16
+_SHARED_BYTES = {(12, 0): 99, (12, 1): 99}
 """KiB that a block may have (CUDA C++ Programming Guide, technical specifications); others: 227."""
-_SHAPES = {8: ((1, 128),), 4: ((2, 128), (1, 128)), 2: ((2, 128), (1, 128)), 1: ((2, 256), (1, 256))}
+_SHAPES = {8: ((2, 128), (1, 128)), 4: ((2, 128), (1, 128)), 2: ((2, 128), (1, 128)), 1: ((2, 256), (1, 256))}
 """Bits of a code → (tiles of 16 rows, span of k) that a warp takes at a time, the best first."""
 _STAGES = (5, 4, 3, 2)
 
@@ -36,13 +36,18 @@ class GemvPlan:
     def shared_bytes(self, m: int, k: int) -> int:
         """Of a block: table, ring, partial sums and activations."""
         layout, width = self.layout, -(-k // self.layout.span) * self.layout.span
-        ring = self.warps * self.stages * (layout.tile_bytes + _BARRIER_BYTES)
+        ring = self.warps * self.stages * layout.tile_bytes + (self.stages + 1) * _TWO_BARRIERS_BYTES
         sums = 2 * self.warps * m * (layout.rows + _SUMS_PADDING) * 4
         return (_TABLE_BYTES if layout.table else 0) + ring + sums + m * (width + _X_PADDING) * 2
 
     def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
         """For outputs of ``dtype``."""
-        own = {"ROW_TILES": self.layout.rows // 16, "WARPS": self.warps, "STAGES": self.stages, "VALUE": output_macro(dtype)}
+        own = {
+            "ROW_TILES": self.layout.rows // 16,
+            "WARPS": self.warps,
+            "STAGES": self.stages,
+            "VALUE": output_macro(dtype),
+        }
         return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **(macros or {})})
 
 
@@ -81,7 +86,8 @@ def of_request(request: Request) -> Specialisation:
     """As the devices with most shared memory take it; those with less may compile another one."""
     weight, activation = request["weight"].scheme, request["activation"]
     assert weight is not None, "planned for a quantized weight"
-    plan = gemv_plan(weight, activation.dtype, *activation.shape, shared_limit("sm_90a"))
+    m, k = activation.shape
+    plan = gemv_plan(weight, activation.dtype, m, k, shared_limit("sm_90a"))
     assert plan is not None, "planned for what fits"
     return plan.specialise(activation.dtype)
 
@@ -95,6 +101,6 @@ WEIGHT_GEMV = KernelSpec(
     "16-bit activations (f32 ones taken as f16) times weights of 1 to 8 bits, up to eight rows, by mma.sync",
     supports=takes,
     definition="values of nf4 are rounded to the activations' 16-bit type; all others are exact there, and sums are f32",
-    cuda=CudaSource(SOURCE, of_request, 128),
+    cuda=CudaSource(SOURCE, of_request, 112, capability=(9, 0)),
     arithmetic="f16",
 )

@@ -18,7 +18,8 @@ SCALES = ("f32", "f16", "bf16", "e8m0", "e4m3")
 """Scale formats as ``SCALE`` of common/weight_codes.cuh counts them; e8m0_rceil is stored as e8m0."""
 _SCALE_BYTES = {"f32": 4, "f16": 2, "bf16": 2, "e8m0": 1, "e4m3": 1}
 _FORMATS = ("int8", "uint8", "int4", "uint4", "int2", "uint2", "ternary", "binary", "nf4", "fp4_e2m1")
-_TABLES = ("nf4", "fp4_e2m1")
+_KINDS = {"binary": 1, "nf4": 2, "fp4_e2m1": 3}
+"""``KIND`` of common/weight_codes.cuh; integers: 0."""
 _GROUPS = (16, 32, 64, 128)
 _ROUNDING = {"f16": 2.0**-11, "bf16": 2.0**-8}
 """Of one rounding to these types, relative."""
@@ -41,9 +42,13 @@ class WeightLayout:
         return self.scheme.element.bits
 
     @property
+    def kind(self) -> int:
+        return _KINDS.get(self.scheme.format, 0)
+
+    @property
     def table(self) -> bool:
         """Whether values are looked up."""
-        return self.scheme.format in _TABLES
+        return self.kind == 2
 
     @property
     def lowest(self) -> int:
@@ -93,7 +98,7 @@ class WeightLayout:
         """Of common/weight_codes.cuh, and GROUP and SPAN."""
         return {
             "BITS": self.bits,
-            "KIND": 2 if self.table else int(self.scheme.format == "binary"),
+            "KIND": self.kind,
             "BF16": int(self.operands == "bf16"),
             "ASYMMETRIC": int(not self.scheme.symmetric),
             "ZERO": -self.lowest,

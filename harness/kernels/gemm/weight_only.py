@@ -67,7 +67,7 @@ class WeightOnlyGemv(CudaKernel):
         names = ("x", "weight", "column_scales", "values", "y")
         arguments = (*(arrays[name] for name in names), *self._scalars)
         grid = min(tiles, self.session.multiprocessors)
-        self.session.launch(self._kernel, grid, 32 * self._plan.warps, *arguments, shared_bytes=self._shared)
+        self.session.launch(self._kernel, grid, 32 * (self._plan.warps + 1), *arguments, shared_bytes=self._shared)
 
     def output(self) -> Product:
         values = self.array("y").view(value_type(self._of.dtype).numpy())

@@ -1,16 +1,17 @@
 // Few rows of 16-bit activations times quantized weights: bound by the weight's bytes.
 //
 // A block stays and makes ROWS outputs of each of up to eight tokens at a time, its warps every WARPS-th SPAN of k of them. The
-// weight is the left operand of mma.sync m16n8k16 (PTX ISA, matrix fragments for mma.m16n8k16): a warp's codes of a SPAN lie in the
-// order of fragments, so that each lane copies, 16 bytes at a time, what itself needs, through a ring of STAGES in shared memory
-// of its warp's own: nobody waits for anybody, and what is under way takes no registers. Activations stay in shared memory.
+// weight is the left operand of mma.sync m16n8k16 (PTX ISA, matrix fragments for mma.m16n8k16): codes of a SPAN lie in the order
+// of fragments, so that a lane reads what itself needs, 16 bytes at a time. One more warp has the spans of all warps copied at
+// once (PTX ISA, cp.async.bulk) into a ring of STAGES, across tiles. Activations stay in shared memory.
 //
-// GROUP: k that share a scale, 0: all of it; scales and zero points of a SPAN are copied with it. SCALE, BITS, KIND, BF16,
-// ASYMMETRIC, ZERO: common/weight_codes.cuh. VALUE: the output, common/values.cuh.
+// GROUP: k that share a scale, 0: all of it; scales and zero points of a SPAN lie behind its codes. SCALE, BITS, KIND, BF16,
+// ASYMMETRIC, ZERO: common/weight_codes.cuh. VALUE: the output, common/values.cuh. Compute capability 9.0.
 #include "common/hopper.cuh"
 #include "common/weight_codes.cuh"
 
-#define THREADS (32 * WARPS)
+#define CONSUMERS (32 * WARPS)
+#define THREADS (CONSUMERS + 32)
 #define ROWS (16 * ROW_TILES)
 #define WORDS (SPAN * BITS / 64) // of a lane, 16 rows and a SPAN
 #define VECTORS (WORDS / 4)
@@ -18,76 +19,24 @@
 #define SCALES_BYTES (GROUP ? GROUPS * ROWS * static_cast<int>(sizeof(scale_t)) : 0)
 #define RECORD_BYTES (SCALES_BYTES + (ASYMMETRIC ? GROUPS * ROWS : 0))
 #define CODES_BYTES (ROW_TILES * VECTORS * 512)
-#define STAGE_BYTES (CODES_BYTES + RECORD_BYTES)
-#define RING_BYTES (WARPS * STAGES * STAGE_BYTES)
+#define SPAN_BYTES (CODES_BYTES + RECORD_BYTES)
+#define STAGE_BYTES (WARPS * SPAN_BYTES)
+#define BARRIERS_BYTES ((STAGES + 1) * 16)
 #define SUMS_PITCH (ROWS + 4) // of f32: a warp's fragments fall on different banks
-#define X_PADDING 32         // elements between rows of activations, for the same reason
-
-#ifndef BULK
-#define BULK (__CUDA_ARCH__ >= 900)
-#endif
+#define X_PADDING 32          // elements between rows of activations, for the same reason
 
 extern __shared__ __align__(128) u8 shared_bytes[];
 
-// 16 bytes, or as many zeros, in the background.
-__device__ __forceinline__ void copy_16(void *to, const void *from, u32 kept)
+// In the background, told to a barrier that expects it; all are multiples of 16 bytes.
+__device__ __forceinline__ void copy_bytes(void *to, const void *from, u32 bytes, Barrier barrier)
 {
-    asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(kept) : "memory");
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to)),
+                 "l"(from), "r"(bytes), "r"(barrier.address)
+                 : "memory");
 }
 
-// A warp's ring. From compute capability 9.0 on a lane has whole stages copied (PTX ISA, cp.async.bulk), before that each lane
-// copies what itself needs.
-struct Ring {
-    u8 *stages;
-    u32 barriers; // one a stage
-    u32 filled, now, parity;
-
-    __device__ __forceinline__ void fill(const u8 *from)
-    {
-        u8 *const to = stages + filled * STAGE_BYTES;
-#if BULK
-        if (threadIdx.x % 32 == 0 && from != nullptr) {
-            const Barrier full = {barriers + filled * 8};
-            full.arrive_expecting(STAGE_BYTES);
-            asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to)),
-                         "l"(from), "r"(STAGE_BYTES), "r"(full.address)
-                         : "memory");
-        }
-#else
-        if (from != nullptr) {
-#pragma unroll
-            for (int i = 0; i < STAGE_BYTES; i += 512) {
-                const u32 at = i + threadIdx.x % 32 * 16;
-                if (at < STAGE_BYTES) copy_16(to + at, from + at, 16);
-            }
-        }
-        close_group(); // an empty one too, so that the count of groups is that of stages
-#endif
-        filled = filled + 1 == STAGES ? 0 : filled + 1;
-    }
-    // The next stage is there, and all lanes are done with the one before it, which is filled next.
-    __device__ __forceinline__ void wait() const
-    {
-#if BULK
-        __syncwarp();
-        Barrier{barriers + now * 8}.wait(parity);
-#else
-        wait_groups<STAGES - 2>();
-        __syncwarp();
-#endif
-    }
-    __device__ __forceinline__ const u8 *stage() const { return stages + now * STAGE_BYTES; }
-    __device__ __forceinline__ void next()
-    {
-        now = now + 1 == STAGES ? 0 : now + 1;
-        parity ^= now == 0;
-    }
-};
-
-__device__ __forceinline__ void copy_8(void *to, const void *from, u32 kept)
-{
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(shared_address(to)), "l"(from), "r"(kept) : "memory");
-}
+// All warps but the one that fetches.
+__device__ __forceinline__ void meet() { asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory"); }
 
 __device__ __forceinline__ void multiply(float (&sums)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
@@ -101,20 +50,6 @@ __device__ __forceinline__ void multiply(float (&sums)[4], const u32 (&a)[4], u3
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// A warp's next SPAN: every gridDim.x-th ROWS of the weight, and of those every WARPS-th SPAN.
-struct Place {
-    u32 tile, span;
-
-    __device__ __forceinline__ void next(u32 spans, u32 warp)
-    {
-        span += WARPS;
-        if (span >= spans) {
-            span = warp;
-            tile += gridDim.x;
-        }
-    }
-};
-
 // Where element `at` of a row stands: a lane loads eight neighbours for two products, which are their sixteens each where those
 // have scales of their own.
 __device__ __forceinline__ u32 place_of(u32 at)
@@ -123,21 +58,13 @@ __device__ __forceinline__ u32 place_of(u32 at)
     return (GROUP == 16) * sixteens + (GROUP != 16) * at;
 }
 
-// Activations [m, k] as rows of `pitch`, zeros beyond k.
-__device__ __forceinline__ void stage_activations(u16 *to, const u16 *x, u32 m, u32 k, u32 width, u32 pitch)
+// Activations [m, k] as rows of `pitch`, zeros from k on; where they are `copied` only those zeros.
+__device__ __forceinline__ void stage_activations(u16 *to, const u16 *x, u32 m, u32 k, u32 width, u32 pitch, bool copied)
 {
-    constexpr u32 PIECE = GROUP == 16 ? 4 : 8;
-    const bool whole = (k % 8 | static_cast<u32>(reinterpret_cast<u64>(x) % 16)) == 0;
+#pragma unroll 1
     for (u32 row = 0; row < m; ++row, x += k, to += pitch)
-        if (whole) {
-            for (u32 at = threadIdx.x * PIECE; at < width; at += THREADS * PIECE) {
-                const u32 kept = at < k ? 2 * PIECE : 0;
-                if (GROUP == 16) copy_8(to + place_of(at), kept ? x + at : x, kept);
-                else copy_16(to + at, kept ? x + at : x, kept);
-            }
-        } else {
-            for (u32 at = threadIdx.x; at < width; at += THREADS) to[place_of(at)] = at < k ? __ldg(x + at) : 0;
-        }
+#pragma unroll 1
+        for (u32 at = threadIdx.x + (copied ? k : 0); at < width; at += CONSUMERS) to[place_of(at)] = at < k ? __ldg(x + at) : 0;
 }
 
 // The scales and zero points of a SPAN.
@@ -217,70 +144,125 @@ __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const
     }
 }
 
-// `weight`: [tiles, spans, STAGE_BYTES]; `column_scales`: [n], of GROUP 0; `values`: of KIND 2.
+// A place in the ring, and the parity of the barriers' phase there.
+struct Turn {
+    u32 stage, parity;
+
+    __device__ __forceinline__ void next()
+    {
+        stage = stage + 1 == STAGES ? 0 : stage + 1;
+        parity ^= stage == 0;
+    }
+};
+
+struct Block {
+    u8 *stages;
+    u32 barriers; // full ones, empty ones, the activations' one
+    u32 tiles, spans;
+
+    __device__ __forceinline__ Barrier full(u32 stage) const { return {barriers + stage * 8}; }
+    __device__ __forceinline__ Barrier empty(u32 stage) const { return {barriers + (STAGES + stage) * 8}; }
+    __device__ __forceinline__ Barrier activations() const { return {barriers + 2 * STAGES * 8}; }
+
+    __device__ __forceinline__ void init() const
+    {
+#pragma unroll 1
+        for (u32 i = 0; i < STAGES; ++i) {
+            full(i).init(1);
+            empty(i).init(WARPS);
+        }
+        activations().init(1);
+        publish_barriers();
+    }
+    // The spans of all warps, one round after the other, tile after tile.
+    __device__ __forceinline__ void fetch(const u8 *weight) const
+    {
+        Turn turn = {0, 0};
+#pragma unroll 1
+        for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+            const u8 *from = weight + static_cast<u64>(tile) * spans * SPAN_BYTES;
+#pragma unroll 1
+            for (u32 span = 0; span < spans; span += WARPS, turn.next(), from += STAGE_BYTES) {
+                const u32 bytes = min(spans - span, static_cast<u32>(WARPS)) * SPAN_BYTES;
+                empty(turn.stage).wait(turn.parity ^ 1);
+                full(turn.stage).arrive_expecting(bytes);
+                copy_bytes(stages + turn.stage * STAGE_BYTES, from, bytes, full(turn.stage));
+            }
+        }
+    }
+};
+
+// `weight`: [tiles, spans, SPAN_BYTES]; `column_scales`: [n], of GROUP 0; `values`: of KIND 2.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__restrict__ column_scales, const u16 *__restrict__ values,
      value_t *__restrict__ y, u32 m, u32 n, u32 k, float whole)
 {
-    const u32 warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const u32 tiles = (n + ROWS - 1) / ROWS, spans = (k + SPAN - 1) / SPAN, width = spans * SPAN, pitch = width + X_PADDING;
-    u8 *const table = shared_bytes, *const rings = table + TABLE_BYTES, *const barriers = rings + RING_BYTES;
-    float *const partial = reinterpret_cast<float *>(barriers + WARPS * STAGES * 8); // [2, WARPS, m, SUMS_PITCH]
+    const u32 warp = __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
+    const u32 spans = (k + SPAN - 1) / SPAN, width = spans * SPAN, pitch = width + X_PADDING;
+    u8 *const table = shared_bytes, *const stages = table + TABLE_BYTES, *const barriers = stages + STAGES * STAGE_BYTES;
+    const Block block = {stages, shared_address(barriers), (n + ROWS - 1) / ROWS, spans};
+    float *const partial = reinterpret_cast<float *>(barriers + BARRIERS_BYTES); // [2, WARPS, m, SUMS_PITCH]
     u16 *const activations = reinterpret_cast<u16 *>(partial + 2 * WARPS * m * SUMS_PITCH);
+    // Rows that are whole copies' multiples and stand where they are read.
+    const bool copied = GROUP != 16 && (k % 8 | static_cast<u32>(reinterpret_cast<u64>(x) % 16)) == 0;
 
-    Ring ring = {rings + warp * (STAGES * STAGE_BYTES), shared_address(barriers + warp * (STAGES * 8)), 0, 0, 0};
-    Place ahead = {warp < spans ? blockIdx.x : tiles, warp};
-    const auto fetch = [&]() {
-        const bool more = ahead.tile < tiles;
-        ring.fill(more ? weight + (static_cast<u64>(ahead.tile) * spans + ahead.span) * STAGE_BYTES : nullptr);
-        if (more) ahead.next(spans, warp);
-    };
-#if BULK
-    if (lane == 0) {
-        for (int i = 0; i < STAGES; ++i) Barrier{ring.barriers + i * 8}.init(1);
-        publish_barriers();
+    if (threadIdx.x == CONSUMERS) {
+        block.init();
+        if (copied) {
+            block.activations().arrive_expecting(m * k * 2);
+#pragma unroll 1
+            for (u32 row = 0; row < m; ++row) copy_bytes(activations + row * pitch, x + static_cast<u64>(row) * k, k * 2, block.activations());
+        }
     }
-    __syncwarp();
-#endif
-    for (int i = 0; i < STAGES - 1; ++i) fetch();
-    stage_activations(activations, x, m, k, width, pitch);
-    close_group();
+    if (warp == WARPS) {
+        __syncwarp();
+        asm volatile("bar.arrive 2, %0;" ::"n"(THREADS) : "memory"); // nobody waits for an uninitialized barrier
+        if (lane == 0) block.fetch(weight);
+        return;
+    }
+    stage_activations(activations, x, m, k, width, pitch, copied);
 #if KIND == 2
     fill_table(table, values);
 #endif
-    wait_groups<0>();
-    __syncthreads();
+    asm volatile("bar.sync 2, %0;" ::"n"(THREADS) : "memory");
+    if (copied) block.activations().wait(0);
 
     const u16 *const own_x = activations + min(lane / 4, m - 1) * pitch + lane % 4 * 8;
     const u32 base = counting_base(m >> 16);
+    Turn turn = {0, 0};
     u32 parity = 0;
-    for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x, parity ^= 1) {
-        float sums[ROW_TILES][4] = {};
+#pragma unroll 1
+    for (u32 tile = blockIdx.x; tile < block.tiles; tile += gridDim.x, parity ^= 1) {
+        const u32 row = threadIdx.x % ROWS, column = tile * ROWS + row;
 #if !GROUP
-        const u32 own = tile * ROWS + threadIdx.x % ROWS;
-        const float column_scale = own < n ? __ldg(column_scales + own) : 0.0f; // asked for long before it is needed
+        const float column_scale = column < n ? __ldg(column_scales + column) : 0.0f; // asked for long before it is needed
 #endif
-        for (u32 span = warp; span < spans; span += WARPS, ring.next()) {
-            ring.wait();
-            fetch();
-            multiply_span(sums, ring.stage(), own_x + span * SPAN, {ring.stage() + CODES_BYTES, lane / 4, whole}, table, base);
+        float sums[ROW_TILES][4] = {};
+#pragma unroll 1
+        for (u32 span = warp; span < spans + warp; span += WARPS, turn.next()) { // equally often in all warps
+            block.full(turn.stage).wait(turn.parity);
+            const u8 *const codes = stages + turn.stage * STAGE_BYTES + warp * SPAN_BYTES;
+            if (span < spans) multiply_span(sums, codes, own_x + span * SPAN, {codes + CODES_BYTES, lane / 4, whole}, table, base);
+            __syncwarp();
+            if (lane == 0) block.empty(turn.stage).arrive();
         }
         float *const here = partial + parity * (WARPS * m * SUMS_PITCH);
 #pragma unroll
         for (int i = 0; i < ROW_TILES * 4; ++i) {
-            const u32 token = lane % 4 * 2 + i % 2, row = i / 4 * 16 + i / 2 % 2 * 8 + lane / 4;
-            if (token < m) here[(warp * m + token) * SUMS_PITCH + row] = sums[i / 4][i % 4];
+            const u32 token = lane % 4 * 2 + i % 2, at = i / 4 * 16 + i / 2 % 2 * 8 + lane / 4;
+            if (token < m) here[(warp * m + token) * SUMS_PITCH + at] = sums[i / 4][i % 4];
         }
-        __syncthreads();
-        static_assert(THREADS % ROWS == 0, "a thread's column stays");
-        const u32 row = threadIdx.x % ROWS, column = tile * ROWS + row;
-        for (u32 token = threadIdx.x / ROWS; token < m; token += THREADS / ROWS) {
+        meet();
+        static_assert(CONSUMERS % ROWS == 0, "a thread's column stays");
+#pragma unroll 1
+        for (u32 token = threadIdx.x / ROWS; token < m; token += CONSUMERS / ROWS) {
             float sum = 0.0f;
 #pragma unroll
             for (int each = 0; each < WARPS; ++each) sum += here[(each * m + token) * SUMS_PITCH + row];
 #if !GROUP
             sum *= column_scale;
 #endif
+            sum *= VALUE_FACTOR;
             if (column < n) y[static_cast<u64>(token) * n + column] = from_float(sum);
         }
     }

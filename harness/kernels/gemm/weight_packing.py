@@ -77,17 +77,27 @@ def _words(registers: NDArray[np.uint8], layout: WeightLayout) -> NDArray[np.uin
     spans, row_tiles = registers.shape[:2]
     if layout.table:  # a byte a register
         pairs = np.ascontiguousarray(registers[..., 0] | registers[..., 1] << 4)
-        words = pairs.view(np.uint32)
-        words = words << _TURN | words >> (32 - _TURN)
+        plain = pairs.view(np.uint32)
+        words = plain << np.uint32(_TURN) | plain >> np.uint32(32 - _TURN)
     else:  # codes of a register in either half of a word
         per = 16 // layout.bits
         split = registers.reshape(spans, row_tiles, 32, -1, per, 2)
         halves = np.zeros((*split.shape[:4], 2), dtype=np.uint16)
         for i in range(per):
-            halves |= split[..., i, :].astype(np.uint16) << (layout.bits * i)
+            codes = split[..., i, :].astype(np.uint16)
+            if layout.kind == 3:
+                magnitude, sign = e2m1_places(layout.operands)[i]
+                halves |= (codes & 7) << magnitude | codes >> 3 << sign
+            else:
+                halves |= codes << (layout.bits * i)
         words = halves.view(np.uint32)[..., 0]
     vectors = words.reshape(spans, row_tiles, 32, -1, 4).transpose(0, 1, 3, 2, 4)
     return np.ascontiguousarray(vectors).reshape(spans, -1).view(np.uint8)
+
+
+def e2m1_places(operands: str) -> tuple[tuple[int, int], ...]:
+    """(lowest bit of exponent and mantissa, bit of the sign) of the four e2m1 codes of half a word."""
+    return ((6, 15), (3, 12), (0, 13), (9, 14)) if operands == "bf16" else ((9, 15), (6, 12), (0, 13), (3, 14))
 
 
 def packed_records(weight: Quantized, layout: WeightLayout) -> NDArray[np.uint8]:
@@ -135,7 +145,11 @@ def column_scales(weight: Quantized) -> NDArray[np.float32]:
     """[n], where scales are not those of groups."""
     n = weight.codes.shape[0]
     scale = weight.params.scale
-    return np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), (n,))) if scale.shape[-1] == 1 else np.ones(1, np.float32)
+    return (
+        np.ascontiguousarray(np.broadcast_to(scale.reshape(-1), (n,)))
+        if scale.shape[-1] == 1
+        else np.ones(1, np.float32)
+    )
 
 
 def table_values(layout: WeightLayout) -> NDArray[np.uint16]:
