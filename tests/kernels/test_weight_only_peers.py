@@ -9,7 +9,7 @@ from example_suites import CUDA
 from harness.kernels import KERNELS
 from harness.kernels.spec import OperandPlan
 from harness.kernels.torch_peers.weight_only import rows_of_scales, unsigned, weight_as_taken
-from harness.kernels.torch_peers.weight_only_spec import takes_gemlite, takes_humming
+from harness.kernels.torch_peers.weight_only_spec import takes_gemlite, takes_humming, takes_humming_int8
 from harness.numerics.quantize import dequantize, quantize
 from harness.numerics.scheme import OperandScheme
 
@@ -31,8 +31,10 @@ MXFP4 = {"format": "fp4_e2m1", "granularity": "per_group:32", "scale_format": "e
         (takes_humming, _request(INT4), None),
         (takes_humming, _request({**INT4, "symmetric": False}), None),
         (takes_humming, _request(MXFP4), None),
-        (takes_humming, _request(ROWS, TOKEN), None),
-        (takes_humming, _request({**ROWS, "format": "int4"}, TOKEN), None),
+        (takes_humming, _request(ROWS, TOKEN), "takes the activation unquantized"),
+        (takes_humming_int8, _request(ROWS, TOKEN), None),
+        (takes_humming_int8, _request({**ROWS, "format": "int4"}, TOKEN), None),
+        (takes_humming_int8, _request(ROWS), "needs a quantized activation"),
         (takes_humming, _request(INT4, dtype="f32"), "gives f16 and bf16"),
         (takes_humming, _request(INT4, n=63), "takes n that are multiples of 64, k of 64"),
         (takes_humming, _request(INT4, k=64 * 5), "takes groups of 32, 64, 128 that fill k"),
@@ -41,12 +43,8 @@ MXFP4 = {"format": "fp4_e2m1", "granularity": "per_group:32", "scale_format": "e
             _request({**MXFP4, "scale_format": "f32"}),
             "takes fp4_e2m1 in groups of 32 with scales of e8m0 only",
         ),
-        (
-            takes_humming,
-            _request(INT4, TOKEN),
-            "takes int8 activations with symmetric int8 or int4 weights, one scale a row",
-        ),
-        (takes_humming, _request(ROWS, {**TOKEN, "symmetric": False}), "takes no zero point of the activation"),
+        (takes_humming_int8, _request(INT4, TOKEN), "takes no weight scaled per_group"),
+        (takes_humming_int8, _request(ROWS, {**TOKEN, "symmetric": False}), "takes no zero point of the activation"),
         (takes_humming, _request({"format": "nf4", "granularity": "per_group:64"}), "takes no weight of format nf4"),
         (takes_gemlite, _request(INT4), None),
         (takes_gemlite, _request({**ROWS, "symmetric": False}, dtype="f16"), None),

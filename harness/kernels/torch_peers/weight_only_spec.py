@@ -9,9 +9,9 @@ from harness.numerics.scheme import OperandScheme
 
 _INTEGERS = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 _UNSIGNED_BITS = (1, 2, 4, 8)
-_OF_HUMMING = (
-    "scales are rounded to the 16-bit type of the output, and with 16-bit activations each dequantized weight once more to it; "
-    "with int8 activations sums are whole numbers, rounded to that type before the weight's scales"
+_OF_HUMMING = "scales are rounded to the 16-bit type of the output, and each dequantized weight once more to it"
+_OF_HUMMING_INT8 = (
+    "the weight's scales are rounded to the 16-bit type of the output, and whole sums too before they are scaled"
 )
 _OF_GEMLITE = "scales and zero points are rounded to the 16-bit type of the output, dequantized weights to it too"
 
@@ -45,8 +45,9 @@ def _bits16(request: Request) -> str | None:
 
 
 def takes_humming(request: Request, device: Device) -> str | None:
-    """Integers of 2 to 8 bits, fp8_e4m3 or mxfp4; 16-bit activations, or int8 ones with one scale a row and a symmetric
-    weight with one scale a row."""
+    """Integers of 2 to 8 bits, fp8_e4m3 or mxfp4; 16-bit activations."""
+    if request["activation"].scheme is not None:
+        return "takes the activation unquantized"
     weight, reason = _weight(request, (*_INTEGERS, "fp8_e4m3", "fp4_e2m1"))
     n, k = request["weight"].shape
     reason = reason or _bits16(request) or _multiples(n, k, 64, 64) or _groups(weight, k, (32, 64, 128))
@@ -56,20 +57,29 @@ def takes_humming(request: Request, device: Device) -> str | None:
         return "takes fp4_e2m1 in groups of 32 with scales of e8m0 only"
     if weight.format != "fp4_e2m1" and weight.scale_format not in ("f32", "f16", "bf16"):
         return f"takes no scales of {weight.scale_format}"
-    if request["activation"].scheme is None:
-        return None
-    activation, _ = quantized(request, "activation")
-    if reason := (
-        format_in(activation, ("int8",), "activation")
+    return None
+
+
+def takes_humming_int8(request: Request, device: Device) -> str | None:
+    """int8 activations, a scale a row; int8 or int4 weights, a scale a row; no zero points."""
+    activation, missing = quantized(request, "activation")
+    if missing:
+        return missing
+    weight, reason = _weight(request, ("int8", "int4"))
+    n, k = request["weight"].shape
+    reason = (
+        reason
+        or _bits16(request)
+        or _multiples(n, k, 64, 64)
+        or granularity_in(weight, ("per_channel",), "weight")
+        or format_in(activation, ("int8",), "activation")
         or granularity_in(activation, ("per_tensor", "per_token"), "activation")
         or static(activation, "activation")
-    ):
-        return reason
-    if not activation.symmetric:
-        return "takes no zero point of the activation"
-    if weight.format not in ("int8", "int4") or not weight.symmetric or weight.blocks.kind != "per_channel":
-        return "takes int8 activations with symmetric int8 or int4 weights, one scale a row"
-    return None
+    )
+    for scheme, role in ((weight, "weight"), (activation, "activation")):
+        if reason is None and not scheme.symmetric:
+            return f"takes no zero point of the {role}"
+    return reason
 
 
 def takes_gemlite(request: Request, device: Device) -> str | None:
@@ -84,8 +94,9 @@ def takes_gemlite(request: Request, device: Device) -> str | None:
     return reason
 
 
-def _row(name: str, supports: Supports, install: str, arithmetic: str, doc: str, definition: str) -> KernelSpec:
-    entry = f"harness.kernels.torch_peers.{name}:{name.capitalize()}"
+def _row(name: str, supports: Supports, install: str, doc: str, definition: str, arithmetic: str = "f16") -> KernelSpec:
+    package = name.partition("_")[0]
+    entry = f"harness.kernels.torch_peers.{package}:{package.capitalize()}"
     return KernelSpec(
         name,
         "gemm",
@@ -95,20 +106,22 @@ def _row(name: str, supports: Supports, install: str, arithmetic: str, doc: str,
         doc,
         supports=supports,
         definition=definition,
-        requires=name,
+        requires=package,
         install=install,
         arithmetic=arithmetic,
     )
 
 
+_HUMMING = "humming's generated products of quantized weights with"
 WEIGHT_ONLY: tuple[KernelSpec, ...] = (
+    _row("humming", takes_humming, "humming-kernels", f"{_HUMMING} 16-bit activations", _OF_HUMMING),
     _row(
-        "humming",
-        takes_humming,
+        "humming_int8",
+        takes_humming_int8,
         "humming-kernels",
-        "f16",
-        "humming's generated products with quantized weights",
-        _OF_HUMMING,
+        f"{_HUMMING} int8 activations",
+        _OF_HUMMING_INT8,
+        arithmetic="int8",
     ),
-    _row("gemlite", takes_gemlite, "gemlite", "f16", "gemlite's Triton products with quantized weights", _OF_GEMLITE),
+    _row("gemlite", takes_gemlite, "gemlite", "gemlite's Triton products with quantized weights", _OF_GEMLITE),
 )
