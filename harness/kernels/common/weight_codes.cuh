@@ -122,10 +122,10 @@ __device__ __forceinline__ u32 value_pair(u32 word, int i, u32 zero, u32 base)
 // The values of every two codes, one copy for each bank of shared memory: lanes that look up different ones do not wait.
 #define TABLE_BYTES (256 * 128)
 
-// `values`: sixteen.
-__device__ __forceinline__ void fill_table(u8 *table, const u16 *values)
+// By the block's first `threads`; `values`: sixteen.
+__device__ __forceinline__ void fill_table(u8 *table, const u16 *values, u32 threads)
 {
-    for (u32 i = threadIdx.x; i < TABLE_BYTES / 4; i += blockDim.x) {
+    for (u32 i = threadIdx.x; i < TABLE_BYTES / 4; i += threads) {
         const u32 codes = i / 32;
         reinterpret_cast<u32 *>(table)[i] = __ldg(values + codes % 16) | static_cast<u32>(__ldg(values + codes / 16)) << 16;
     }

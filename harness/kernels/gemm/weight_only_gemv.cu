@@ -222,7 +222,7 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
     }
     stage_activations(activations, x, m, k, width, pitch, copied);
 #if KIND == 2
-    fill_table(table, values);
+    fill_table(table, values, CONSUMERS);
 #endif
     asm volatile("bar.sync 2, %0;" ::"n"(THREADS) : "memory");
     if (copied) block.activations().wait(0);
