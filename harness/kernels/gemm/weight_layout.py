@@ -95,7 +95,7 @@ class WeightLayout:
 
     @property
     def macros(self) -> Mapping[str, int]:
-        """Of common/weight_codes.cuh, and GROUP and SPAN."""
+        """Of common/weight_codes.cuh, and of common/weight_span.cuh."""
         return {
             "BITS": self.bits,
             "KIND": self.kind,
@@ -105,6 +105,7 @@ class WeightLayout:
             "SCALE": SCALES.index(self.scale_format) if self.group else 0,
             "GROUP": self.group,
             "SPAN": self.span,
+            "ROWS": self.rows,
         }
 
 

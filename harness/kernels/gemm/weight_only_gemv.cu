@@ -8,32 +8,17 @@
 // GROUP: k that share a scale, 0: all of it; scales and zero points of a SPAN lie behind its codes. SCALE, BITS, KIND, BF16,
 // ASYMMETRIC, ZERO: common/weight_codes.cuh. VALUE: the output, common/values.cuh. Compute capability 9.0.
 #include "common/hopper.cuh"
-#include "common/weight_codes.cuh"
+#include "common/weight_span.cuh"
 
 #define CONSUMERS (32 * WARPS)
 #define THREADS (CONSUMERS + 32)
-#define ROWS (16 * ROW_TILES)
-#define WORDS (SPAN * BITS / 64) // of a lane, 16 rows and a SPAN
-#define VECTORS (WORDS / 4)
-#define GROUPS (GROUP ? SPAN / GROUP : ASYMMETRIC)
-#define SCALES_BYTES (GROUP ? GROUPS * ROWS * static_cast<int>(sizeof(scale_t)) : 0)
-#define RECORD_BYTES (SCALES_BYTES + (ASYMMETRIC ? GROUPS * ROWS : 0))
-#define CODES_BYTES (ROW_TILES * VECTORS * 512)
-#define SPAN_BYTES (CODES_BYTES + RECORD_BYTES)
+#define ROW_TILES (ROWS / 16)
 #define STAGE_BYTES (WARPS * SPAN_BYTES)
 #define BARRIERS_BYTES ((STAGES + 1) * 16)
 #define SUMS_PITCH (ROWS + 4) // of f32: a warp's fragments fall on different banks
 #define X_PADDING 32          // elements between rows of activations, for the same reason
 
 extern __shared__ __align__(128) u8 shared_bytes[];
-
-// In the background, told to a barrier that expects it; all are multiples of 16 bytes.
-__device__ __forceinline__ void copy_bytes(void *to, const void *from, u32 bytes, Barrier barrier)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to)),
-                 "l"(from), "r"(bytes), "r"(barrier.address)
-                 : "memory");
-}
 
 // All warps but the one that fetches.
 __device__ __forceinline__ void meet() { asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory"); }
@@ -66,26 +51,6 @@ __device__ __forceinline__ void stage_activations(u16 *to, const u16 *x, u32 m, 
 #pragma unroll 1
         for (u32 at = threadIdx.x + (copied ? k : 0); at < width; at += CONSUMERS) to[place_of(at)] = at < k ? __ldg(x + at) : 0;
 }
-
-// The scales and zero points of a SPAN.
-struct Record {
-    const u8 *at;
-    u32 row; // of the tile's first sixteen, the lane's first one
-    float whole;
-
-    __device__ __forceinline__ float scale(int group, int row_tile, int half) const
-    {
-        return scale_of(reinterpret_cast<const scale_t *>(at)[group * ROWS + row_tile * 16 + half * 8 + row], whole);
-    }
-    __device__ __forceinline__ u32 zero(int group, int row_tile, int half) const
-    {
-#if ASYMMETRIC
-        return zero_of(at[SCALES_BYTES + group * ROWS + row_tile * 16 + half * 8 + row]);
-#else
-        return zero_of(ZERO);
-#endif
-    }
-};
 
 // A SPAN's part of the sums; `x`: the lane's activations there.
 __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const u8 *stage, const u16 *x, const Record &record, const u8 *table,
@@ -122,14 +87,7 @@ __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const
             }
             u32 a[4];
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int at = step * 4 + i;
-#if KIND == 2
-                a[i] = looked_up(table, words[tile][at / OF_WORD], at % OF_WORD);
-#else
-                a[i] = value_pair(words[tile][at / OF_WORD], at % OF_WORD, zeros[tile][i % 2], base);
-#endif
-            }
+            for (int i = 0; i < 4; ++i) a[i] = fragment(words[tile], step * 4 + i, zeros[tile], base, table);
             multiply(part[tile], a, step % 2 ? b.z : b.x, step % 2 ? b.w : b.y);
 #if GROUP
             if (ends) {
@@ -143,17 +101,6 @@ __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const
         }
     }
 }
-
-// A place in the ring, and the parity of the barriers' phase there.
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
 
 struct Block {
     u8 *stages;
@@ -186,7 +133,7 @@ struct Block {
                 const u32 bytes = min(spans - span, static_cast<u32>(WARPS)) * SPAN_BYTES;
                 empty(turn.stage).wait(turn.parity ^ 1);
                 full(turn.stage).arrive_expecting(bytes);
-                copy_bytes(stages + turn.stage * STAGE_BYTES, from, bytes, full(turn.stage));
+                copy_bytes(shared_address(stages + turn.stage * STAGE_BYTES), from, bytes, full(turn.stage));
             }
         }
     }
@@ -211,7 +158,7 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
         if (copied) {
             block.activations().arrive_expecting(m * k * 2);
 #pragma unroll 1
-            for (u32 row = 0; row < m; ++row) copy_bytes(activations + row * pitch, x + static_cast<u64>(row) * k, k * 2, block.activations());
+            for (u32 row = 0; row < m; ++row) copy_bytes(shared_address(activations + row * pitch), x + static_cast<u64>(row) * k, k * 2, block.activations());
         }
     }
     if (warp == WARPS) {
