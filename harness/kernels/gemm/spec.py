@@ -12,6 +12,8 @@ from harness.kernels.common.supports import (
 )
 from harness.kernels.gemm import ladder
 from harness.kernels.gemm.transposed_spec import TRANSPOSED
+from harness.kernels.gemm.weight_gemv import WEIGHT_GEMV
+from harness.kernels.gemm.weight_wgmma import WEIGHT_WGMMA
 from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.kernels.torch_peers.products_spec import PRODUCTS
@@ -179,6 +181,8 @@ KERNELS = (
     _tiled("popc_b1", "PopcB1", "binary", POPC_B1, 128, None, "bits of both operands on the ordinary cores: XOR, POPC"),
     *ladder.ROWS,
     *TRANSPOSED,
+    WEIGHT_GEMV,
+    WEIGHT_WGMMA,
     *PRODUCTS,
     *WEIGHT_ONLY,
     chooser("gemm"),

@@ -1,0 +1,100 @@
+"""weight_only_wgmma.cu: which requests it takes, and as what it is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.device import Device
+from harness.kernels.gemm.weight_layout import WeightLayout, operands_of, output_macro, takes_weight
+from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.scheme import OperandScheme
+
+SOURCE = "gemm/weight_only_wgmma.cu"
+_TOKENS = (8, 16, 32, 64, 128)
+_FEW_TOKENS = 32
+"""Up to these sums are few enough for the registers of four warpgroups that multiply; else there are two."""
+_MOST_STAGES = 12
+_SHARED_BYTES = 226 << 10
+"""What a block may have on compute capability 9.0, less what it has outside of the ring."""
+_ATOM_BYTES = 1024
+"""Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
+_BARRIER_BYTES = 16
+"""Two mbarriers a stage."""
+_TABLE_BYTES = 256 * 128
+_MOST_ROWS = 2**31 - 256
+"""Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
+_HOPPER = ("sm_90a",)
+
+
+@dataclass(frozen=True)
+class WgmmaPlan:
+    """A compilation: the layout of the weight, tokens a tile, and spans of k that are under way."""
+
+    layout: WeightLayout
+    tokens: int
+    stages: int
+
+    @property
+    def threads(self) -> int:
+        """A warpgroup for each 64 rows, and one that fetches."""
+        return 2 * self.layout.rows + 128
+
+    @property
+    def shared_bytes(self) -> int:
+        """Of a block."""
+        return _outside(self.layout) + self.stages * _stage_bytes(self.layout, self.tokens)
+
+    def tiles(self, m: int, n: int) -> int:
+        return -(-n // self.layout.rows) * -(-m // self.tokens)
+
+    def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
+        """For outputs of ``dtype``."""
+        own = {"TILE_T": self.tokens, "STAGES": self.stages, "RASTER_ROWS": 2048, "VALUE": output_macro(dtype)}
+        return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **(macros or {})})
+
+
+def _outside(layout: WeightLayout) -> int:
+    return _ATOM_BYTES + (_TABLE_BYTES if layout.table else 0)
+
+
+def _stage_bytes(layout: WeightLayout, tokens: int) -> int:
+    """Both operands' tiles of a span of k, and the barriers."""
+    tiles = tokens * layout.span * 2 + layout.tile_bytes
+    return -(-tiles // _ATOM_BYTES) * _ATOM_BYTES + _BARRIER_BYTES
+
+
+def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = None) -> WgmmaPlan:
+    """For m tokens; ``tokens`` a tile, where those are not the fewest that hold them."""
+    tokens = tokens or next((each for each in _TOKENS if m <= each), _TOKENS[-1])
+    rows, span = 256 if tokens <= _FEW_TOKENS else 128, 256 if weight.element.bits == 1 else 128
+    layout = WeightLayout(weight, operands_of(dtype), rows, span, natural=True)
+    stages = (_SHARED_BYTES - _outside(layout)) // _stage_bytes(layout, tokens)
+    return WgmmaPlan(layout, tokens, min(_MOST_STAGES, stages))
+
+
+def takes(request: Request, device: Device) -> str | None:
+    """Any number of tokens."""
+    rows = max(request["activation"].shape[0], request["weight"].shape[0])
+    return takes_weight(request) or (f"takes m and n up to {_MOST_ROWS}" if rows > _MOST_ROWS else None)
+
+
+def of_request(request: Request) -> Specialisation:
+    weight, activation = request["weight"].scheme, request["activation"]
+    assert weight is not None, "planned for a quantized weight"
+    return wgmma_plan(weight, activation.dtype, activation.shape[0]).specialise(activation.dtype)
+
+
+WEIGHT_WGMMA = KernelSpec(
+    "weight_only_wgmma",
+    "gemm",
+    "cuda",
+    "kernel",
+    "harness.kernels.gemm.weight_only:WeightOnlyWgmma",
+    "16-bit activations (f32 ones taken as f16) times weights of 1 to 8 bits by wgmma, weights unpacked in registers",
+    supports=takes,
+    definition="values of nf4 are rounded to the activations' 16-bit type; all others are exact there, and sums are f32",
+    cuda=CudaSource(SOURCE, of_request, 168, only=_HOPPER),
+    arithmetic="f16",
+)
