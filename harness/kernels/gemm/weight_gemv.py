@@ -43,7 +43,6 @@ class GemvPlan:
     def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
         """For outputs of ``dtype``."""
         own = {
-            "ROW_TILES": self.layout.rows // 16,
             "WARPS": self.warps,
             "STAGES": self.stages,
             "VALUE": output_macro(dtype),
