@@ -1,5 +1,6 @@
-// CUDA kernels as C++ on a host: a thread of the block is a thread, and what the device does for it is made after the PTX ISA. For sources
-// that host_cuda.py has put into C++. It shows wrong places, counts and phases; not races that a host does not show, nor speed.
+// CUDA kernels as C++ on a host: a thread of the block is a thread, and what the device does for it is made after the PTX ISA. For
+// sources that host_cuda.py has put into C++. It shows wrong places, counts and phases; not races that a host does not show, nor
+// speed.
 #pragma once
 #include <algorithm>
 #include <barrier>
@@ -84,9 +85,8 @@ inline u32_ rounded_to(double value, Kind kind) // nearest, ties to even
 inline u32_ pair_of(double low, double high, Kind kind) { return rounded_to(low, kind) | rounded_to(high, kind) << 16; }
 inline u32_ fused_pair(u32_ a, u32_ b, u32_ c, Kind kind)
 {
-    double made[2];
-    for (int i = 0; i < 2; ++i) made[i] = value_of(a >> 16 * i & 0xFFFF, kind) * value_of(b >> 16 * i & 0xFFFF, kind) + value_of(c >> 16 * i & 0xFFFF, kind);
-    return pair_of(made[0], made[1], kind);
+    const auto half = [&](u32_ pair, int i) { return value_of(pair >> 16 * i & 0xFFFF, kind); };
+    return pair_of(half(a, 0) * half(b, 0) + half(c, 0), half(a, 1) * half(b, 1) + half(c, 1), kind);
 }
 
 // Barriers of the block by number, and of its warps.
@@ -169,7 +169,8 @@ inline void copy_box(u32_ to, const TensorMap *map, u32_ byte, u32_ row, Barrier
     for (u32_ r = 0; r < map->box; ++r)
         for (u32_ b = 0; b < LINE_BYTES; ++b) {
             const bool inside = row + r < map->rows && byte + b < map->pitch;
-            shared_bytes[swizzled(to + r * LINE_BYTES + b)] = inside ? map->bytes[static_cast<size_t>(row + r) * map->pitch + byte + b] : 0;
+            const size_t from = static_cast<size_t>(row + r) * map->pitch + byte + b;
+            shared_bytes[swizzled(to + r * LINE_BYTES + b)] = inside ? map->bytes[from] : 0;
         }
     barrier.change(0, -static_cast<long>(map->box * LINE_BYTES));
 }
@@ -205,7 +206,9 @@ inline void multiply_16816(float (&sums)[4], const u32_ (&rows)[4], u32_ first, 
     Fragment *warp = FRAGMENTS.data() + threadIdx.x / 32 * 32;
     warp[threadIdx.x % 32].columns[0] = first;
     warp[threadIdx.x % 32].columns[1] = second;
-    multiply_warp(sums, rows, true, kind, [&](int at, int k) { return warp[at * 4 + k % 8 / 2].columns[k / 8] >> 16 * (k % 2) & 0xFFFF; });
+    multiply_warp(sums, rows, true, kind, [&](int at, int k) {
+        return warp[at * 4 + k % 8 / 2].columns[k / 8] >> 16 * (k % 2) & 0xFFFF;
+    });
 }
 inline void open_products() {}
 inline void close_products() {}

@@ -64,7 +64,9 @@ _LAUNCHES = {
     std::vector<float> parts(static_cast<size_t>(grid) * 2 * ROWS * TILE_T, NAN);
     std::vector<u32> done((n + ROWS - 1) / ROWS * ((m + TILE_T - 1) / TILE_T) * MULTIPLIERS);
     for (int twice = 0; twice < 2; ++twice)
-        launch(grid, THREADS, bytes, [&] { gemm(map, weight, column_scales, values, y, m, n, k, whole, parts.data(), done.data()); });
+        launch(grid, THREADS, bytes, [&] {
+            gemm(map, weight, column_scales, values, y, m, n, k, whole, parts.data(), done.data());
+        });
     for (u32 left : done) if (left) fail("done is 0 after a launch");
 """,
 }
