@@ -11,6 +11,7 @@ from example_suites import cases_of, product
 from harness.device import Device
 from harness.kernels.gemm import weight_gemv, weight_packing
 from harness.kernels.gemm.weight_layout import WeightLayout
+from harness.kernels.gemm.weight_wgmma import wgmma_plan
 from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
 
@@ -232,3 +233,31 @@ def test_a_smaller_plan_is_made_where_there_is_less_shared_memory():
     assert wide.shared_bytes(1, 8192) > 99 << 10 >= narrow.shared_bytes(1, 8192)
     assert _problem("weight_only_gemv", {"m": 1, "k": 8192}, BLACKWELL, **INT4) is None
     assert _problem("weight_only_gemv", {}, ADA, **INT4) == "needs compute capability 9.0, sm_89 is lower"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("m", "tokens", "rows"), [(1, 8, 256), (9, 16, 256), (32, 32, 256), (33, 64, 128), (5000, 128, 128)]
+)
+def test_a_tile_holds_the_tokens_and_its_ring_fits(m, tokens, rows, name):
+    scheme = OperandScheme(name, "per_group:32", symmetric=name not in ("int8", "int4", "int2"))
+    plan = wgmma_plan(scheme, "bf16", m)
+    assert (plan.tokens, plan.layout.rows, plan.threads) == (tokens, rows, 2 * rows + 128)
+    assert plan.stages >= 3
+    assert plan.shared_bytes <= 226 << 10
+    assert plan.tiles(m, 257) == -(-m // tokens) * -(-257 // rows)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "reason"),
+    [
+        (INT4, {"m": 300, "dtype": "bf16"}, None),
+        ({"scheme": "nf4_b64"}, {"m": 9, "k": 33}, None),
+        ({"scheme": "nvfp4"}, {}, "takes the activation unquantized"),
+        ({**INT4, "weight.format": "fp8_e4m3"}, {}, "takes no weight of format fp8_e4m3"),
+        (INT4, {"m": 2**31 - 255, "n": 1, "k": 1}, "takes m and n up to 2147483392"),
+    ],
+)
+def test_what_the_product_of_any_number_of_rows_takes(axes, shape, reason):
+    assert _problem("weight_only_wgmma", shape, **axes) == reason
+    assert _problem("weight_only_wgmma", {}, BLACKWELL, **INT4) == "needs sm_90a, this is sm_120a"

@@ -1,7 +1,9 @@
-// Packed weights as 16-bit floating values, two at a time, in the order of the fragments of a tensor-core product (weight_packing.py).
+// Packed weights as 16-bit floating values, two at a time, in the order of the fragments of a tensor-core product
+// (weight_packing.py).
 //
 // BITS: of a code, 8, 4, 2, 1. KIND: 0 integers u of BITS, a value is u - zero; 1: one bit, +1 or -1; 2: codes of four bits that a
-// table gives the values of; 3: e2m1. BF16 1: values are bf16, else f16. ASYMMETRIC 1: zero is another one in each row and group, else ZERO.
+// table gives the values of; 3: e2m1. BF16 1: values are bf16, else f16. ASYMMETRIC 1: zero is another one in each row and group,
+// else ZERO.
 //
 // Integers are put below the mantissa's first bit of 2^MANTISSA, where they count ones (or powers of two of them, where they
 // lie higher), and one fused operation takes 2^MANTISSA and the zero point away: exact, as all of it has few bits.
@@ -80,7 +82,10 @@ __device__ __forceinline__ constexpr int shift_of(int i)
 // Where exponent and mantissa of code `i` of a word's halves stand, and its sign: where those of a value are, less a power of two,
 // or else such that few operations move them there (weight_packing.py).
 #define E2M1_PLACE (MANTISSA - 1)
-__device__ __forceinline__ constexpr int magnitude_place(int i) { return (i < 2) * (E2M1_PLACE - 3 * i) + (i == 3) * (3 + 6 * BF16); }
+__device__ __forceinline__ constexpr int magnitude_place(int i)
+{
+    return (i < 2) * (E2M1_PLACE - 3 * i) + (i == 3) * (3 + 6 * BF16);
+}
 __device__ __forceinline__ constexpr int sign_place(int i) { return (i < 2) * (15 - 3 * i) + (i > 1) * (11 + i); }
 
 __device__ __forceinline__ u32 e2m1_pair(u32 word, int i)

@@ -1,5 +1,6 @@
-// A SPAN of k of ROWS rows of a packed weight, as the weight-only products find it in shared memory: of every sixteen rows 16 bytes of
-// codes a lane, VECTORS times, in the order of fragments; then scales and zero points, of each GROUP along k one a row (weight_packing.py).
+// A SPAN of k of ROWS rows of a packed weight, as the weight-only products find it in shared memory: of every sixteen rows 16 bytes
+// of codes a lane, VECTORS times, in the order of fragments; then scales and zero points, of each GROUP along k one a row
+// (weight_packing.py).
 #pragma once
 
 #include "common/weight_codes.cuh"

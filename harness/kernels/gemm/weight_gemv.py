@@ -23,6 +23,8 @@ _SHARED_BYTES = {(12, 0): 99, (12, 1): 99}
 _SHAPES = {8: ((2, 128), (1, 128)), 4: ((2, 128), (1, 128)), 2: ((2, 128), (1, 128)), 1: ((2, 256), (1, 256))}
 """Bits of a code → (tiles of 16 rows, span of k) that a warp takes at a time, the best first."""
 _STAGES = (5, 4, 3, 2)
+_RING_BYTES = 112 << 10
+"""More stages than this holds (but two) are no faster (``NOTES.md``)."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,20 @@ class GemvPlan:
     stages: int
     warps: int = WARPS
 
+    @property
+    def ring_bytes(self) -> int:
+        return self.warps * self.stages * self.layout.tile_bytes
+
     def shared_bytes(self, m: int, k: int) -> int:
         """Of a block: table, ring, partial sums and activations."""
         layout, width = self.layout, -(-k // self.layout.span) * self.layout.span
-        ring = self.warps * self.stages * layout.tile_bytes + (self.stages + 1) * _TWO_BARRIERS_BYTES
+        barriers = (self.stages + 1) * _TWO_BARRIERS_BYTES
         sums = 2 * self.warps * m * (layout.rows + _SUMS_PADDING) * 4
-        return (_TABLE_BYTES if layout.table else 0) + ring + sums + m * (width + _X_PADDING) * 2
+        return (_TABLE_BYTES if layout.table else 0) + self.ring_bytes + barriers + sums + m * (width + _X_PADDING) * 2
 
     def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
         """For outputs of ``dtype``."""
         own = {
-            "ROW_TILES": self.layout.rows // 16,
             "WARPS": self.warps,
             "STAGES": self.stages,
             "VALUE": output_macro(dtype),
@@ -57,7 +62,8 @@ def gemv_plan(weight: OperandScheme, dtype: str, m: int, k: int, limit: int) -> 
         layout = WeightLayout(weight, operands_of(dtype), 16 * row_tiles, span)
         for stages in _STAGES:
             plan = GemvPlan(layout, stages)
-            if plan.shared_bytes(m, k) <= limit:
+            enough = stages == _STAGES[-1] or plan.ring_bytes <= _RING_BYTES
+            if enough and plan.shared_bytes(m, k) <= limit:
                 return plan
     return None
 

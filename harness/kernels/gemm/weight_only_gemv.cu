@@ -30,7 +30,8 @@ __device__ __forceinline__ void multiply(float (&sums)[4], const u32 (&a)[4], u3
 #else
 #define OPERANDS "f16.f16"
 #endif
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." OPERANDS ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." OPERANDS
+                 ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                  : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -53,8 +54,8 @@ __device__ __forceinline__ void stage_activations(u16 *to, const u16 *x, u32 m, 
 }
 
 // A SPAN's part of the sums; `x`: the lane's activations there.
-__device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const u8 *stage, const u16 *x, const Record &record, const u8 *table,
-                                              u32 base)
+__device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const u8 *stage, const u16 *x, const Record &record,
+                                              const u8 *table, u32 base)
 {
     u32 words[ROW_TILES][WORDS];
 #pragma unroll
@@ -141,8 +142,8 @@ struct Block {
 
 // `weight`: [tiles, spans, SPAN_BYTES]; `column_scales`: [n], of GROUP 0; `values`: of KIND 2.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__restrict__ column_scales, const u16 *__restrict__ values,
-     value_t *__restrict__ y, u32 m, u32 n, u32 k, float whole)
+gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__restrict__ column_scales,
+     const u16 *__restrict__ values, value_t *__restrict__ y, u32 m, u32 n, u32 k, float whole)
 {
     const u32 warp = __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
     const u32 spans = (k + SPAN - 1) / SPAN, width = spans * SPAN, pitch = width + X_PADDING;
@@ -158,7 +159,8 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
         if (copied) {
             block.activations().arrive_expecting(m * k * 2);
 #pragma unroll 1
-            for (u32 row = 0; row < m; ++row) copy_bytes(shared_address(activations + row * pitch), x + static_cast<u64>(row) * k, k * 2, block.activations());
+            for (u32 row = 0; row < m; ++row)
+                copy_bytes(shared_address(activations + row * pitch), x + static_cast<u64>(row) * k, k * 2, block.activations());
         }
     }
     if (warp == WARPS) {

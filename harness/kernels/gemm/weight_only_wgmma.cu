@@ -1,13 +1,13 @@
-// yᵀ = w xᵀ of 16-bit activations and quantized weights by wgmma: rows of the weight are what the tensor cores take 64 at a time, from
-// registers, where they are made of their codes; tokens are the columns, TILE_T of them, in shared memory. sm_90a.
+// yᵀ = w xᵀ of 16-bit activations and quantized weights by wgmma: rows of the weight are what the tensor cores take 64 at a time,
+// from registers, where they are made of their codes; tokens are the columns, TILE_T of them, in shared memory. sm_90a.
 //
-// Blocks stay. MULTIPLIERS warpgroups multiply, each 64 rows of the tile's ROWS; of one more a thread fetches SPANs of k into a ring of
-// STAGES, ahead of the products: the packed weight's by one copy, the tokens' by boxes of 64 elements along k. All blocks take
-// equal shares of all tiles' spans, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile is left in
+// Blocks stay. MULTIPLIERS warpgroups multiply, each 64 rows of the tile's ROWS; of one more a thread fetches SPANs of k into a
+// ring of STAGES, ahead of the products: the packed weight's by one copy, the tokens' by boxes of 64 elements along k. All blocks
+// take equal shares of all tiles' spans, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile is left in
 // `parts`, and who ends last adds it up, always in the same order.
 //
-// The sums of a GROUP are scaled in f32 when they are done. GROUP, SCALE, BITS, KIND, BF16, ASYMMETRIC, ZERO: common/weight_span.cuh.
-// VALUE: the output, common/values.cuh.
+// The sums of a GROUP are scaled in f32 when they are done. GROUP, SCALE, BITS, KIND, BF16, ASYMMETRIC, ZERO:
+// common/weight_span.cuh. VALUE: the output, common/values.cuh.
 #include "common/wgmma_halves.cuh"
 #include "common/weight_span.cuh"
 
@@ -56,7 +56,11 @@ struct Pieces {
     u32 tiles, spans;
     u64 at, end;
 
-    __device__ __forceinline__ Pieces(u32 tiles, u32 spans) : tiles(tiles), spans(spans), at(begin_of(blockIdx.x)), end(begin_of(blockIdx.x + 1)) {}
+    __device__ __forceinline__ Pieces(u32 tiles, u32 spans) : tiles(tiles), spans(spans)
+    {
+        at = begin_of(blockIdx.x);
+        end = begin_of(blockIdx.x + 1);
+    }
     __device__ __forceinline__ u64 total() const { return static_cast<u64>(tiles) * spans; }
     __device__ __forceinline__ u64 begin_of(u32 block) const { return total() * block / gridDim.x; }
     // The block that has this span.
@@ -72,7 +76,8 @@ struct Pieces {
     }
 };
 
-__device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens, const u8 *weight)
+__device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
+                                             const u8 *weight)
 {
     Turn turn = {0, 0};
     for (Piece piece; pieces.next(piece);) {
@@ -83,7 +88,8 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
             const Barrier full = ring.full(turn.stage);
             ring.empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(TOKEN_BYTES + SPAN_BYTES);
-            copy_bytes(ring.weight(turn.stage), weight + (static_cast<u64>(column) * pieces.spans + span) * SPAN_BYTES, SPAN_BYTES, full);
+            const u8 *from = weight + (static_cast<u64>(column) * pieces.spans + span) * SPAN_BYTES;
+            copy_bytes(ring.weight(turn.stage), from, SPAN_BYTES, full);
 #pragma unroll
             for (u32 box = 0; box < BOXES; ++box) // what lies beyond the activations arrives as zeros
                 copy_box(ring.tokens(turn.stage) + box * BOX_BYTES, tokens, (span * BOXES + box) * LINE_BYTES, row * TILE_T, full);
@@ -108,8 +114,8 @@ struct Consumer {
             *reinterpret_cast<uint4 *>(words + 4 * vector) = *reinterpret_cast<const uint4 *>(from + vector * 512);
     }
 
-    // Codes become values only when the products before are done: the compiler lets products wait for each other where registers that
-    // one takes are written while another one is under way. The other warpgroups have the tensor cores meanwhile.
+    // Codes become values only when the products before are done: the compiler lets products wait for each other where registers
+    // that one takes are written while another one is under way. The other warpgroups have the tensor cores meanwhile.
     __device__ __forceinline__ void sum(float (&sums)[SUMS], u32 spans)
     {
 #if GROUP
@@ -134,7 +140,8 @@ struct Consumer {
 #pragma unroll
                 for (int step = 0; step < STEPS; ++step) {
 #pragma unroll
-                    for (int at = 0; at < 4; ++at) rows[step][at] = fragment(words, (batch * STEPS + step) * 4 + at, zeros, base, table);
+                    for (int at = 0; at < 4; ++at)
+                        rows[step][at] = fragment(words, (batch * STEPS + step) * 4 + at, zeros, base, table);
                     pin(rows[step]);
                 }
 #if GROUP
@@ -144,7 +151,8 @@ struct Consumer {
 #pragma unroll
                 for (int step = 0; step < STEPS; ++step) {
                     const int at = batch * STEPS + step; // four to a box, 32 bytes each
-                    multiply(part, rows[step], descriptor(ring.tokens(stage) + at / 4 * BOX_BYTES) + at % 4 * 2, GROUP ? step : i | at);
+                    const u64 columns = descriptor(ring.tokens(stage) + at / 4 * BOX_BYTES) + at % 4 * 2;
+                    multiply(part, rows[step], columns, GROUP ? step : i | at);
                 }
                 close_products();
                 if (batch == BATCHES - 1) {
@@ -213,8 +221,10 @@ struct Parts {
     }
 };
 
-// Sum 4 j + 2 h + e of a thread is token 8 j + 2 (lane % 4) + e of its warp's row lane / 4 + 8 h; `column` that of the lane's first.
-__device__ __forceinline__ void put(value_t *y, const float *column_scales, const float (&sums)[SUMS], u32 m, u32 n, u32 token, u32 column)
+// Sum 4 j + 2 h + e of a thread is token 8 j + 2 (lane % 4) + e of its warp's row lane / 4 + 8 h; `column` that of the lane's
+// first.
+__device__ __forceinline__ void put(value_t *y, const float *column_scales, const float (&sums)[SUMS], u32 m, u32 n, u32 token,
+                                    u32 column)
 {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
