@@ -1,4 +1,4 @@
-// Product on the tensor cores by mma.sync: int8 (m16n8k32), or with BITS 1 bits, of which those are counted that both operands have
+// Product on the tensor cores by mma.sync: int8 (m16n8k32), or with BINARY 1 bits, of which those are counted that both operands have
 // (m16n8k256, AND and population count); fragments lie alike, byte for byte. A block makes TILE_M x TILE_N outputs, a warp 64 x 64 of
 // them. Tiles of DEPTH bytes along k arrive by cp.async in a ring of STAGES in dynamic shared memory.
 //
@@ -24,7 +24,7 @@
 #define STEP_BYTES 32 // of k, in one mma
 #define ROWS (WARP / 16)
 #define COLUMNS (WARP / 8)
-#if BITS
+#if BINARY
 #define MULTIPLY "mma.sync.aligned.m16n8k256.row.col.s32.b1.b1.s32.and.popc"
 #else
 #define MULTIPLY "mma.sync.aligned.m16n8k32.row.col.s32." A_TYPE ".s8.s32"

@@ -4,23 +4,20 @@
 //
 // PACKED 1: the weight is int4, two codes a byte in the order of fragments (``prepared.py``): a nibble moved to the upper half of
 // its byte is sixteen times its code, so that a word of eight takes three operations; scales make up for the sixteen. 0: int8 codes,
-// a row after another, through shared memory; with BITS 1 eight codes ±1 a byte, 1 for +1.
+// a row after another, through shared memory; with BINARY 1 eight codes ±1 a byte, 1 for +1.
 //
 // GROUPED 1: the packed weight has a scale a row and line, in f32 (less the sixteen), which lie behind its codes: a line's whole sums
 // are scaled and added up in f32. TILE_T is 128 at most then, as both take registers.
 //
 // Blocks stay. Two warpgroups multiply, each 64 rows of the weight's 128; of a third one a thread fetches lines of 128 along k
-// into a ring of STAGES, ahead of the products. Tiles of 128 x TILE_T outputs are shared out so that no block is idle (stream-K,
-// arXiv 2301.03598, section 5.3): those that are no whole round of blocks line by line and first, then the others whole. What several
-// blocks have of a tile is left in `parts`, and who ends last adds it up in the order of blocks; that is waited for only where there
-// are fewer tiles than blocks.
+// into a ring of STAGES, ahead of the products. Tiles of 128 x TILE_T outputs are shared out as common/shared_tiles.cuh says.
 #pragma once
 
+#include "common/ring.cuh"
 #include "common/wgmma_narrow.cuh"
 
 #include "common/transposed_tail.cuh"
 
-#define WARPGROUP 128
 #define MULTIPLIERS 2
 #define THREADS ((MULTIPLIERS + 1) * WARPGROUP)
 #define BLOCK_ROWS 64
@@ -47,25 +44,9 @@ typedef int sum_t;
 #define CLUSTER 1
 #include "common/raster.cuh"
 
+#include "common/shared_tiles.cuh"
+
 extern __shared__ __align__(1024) u8 shared_bytes[];
-
-// Neighbouring bytes, in the background (PTX ISA, cp.async.bulk); addresses and `bytes` are multiples of 16.
-__device__ __forceinline__ void copy_bytes(u32 to, const u8 *from, u32 bytes, Barrier barrier)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from),
-                 "r"(bytes), "r"(barrier.address)
-                 : "memory");
-}
-
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
 
 struct Ring {
     u32 base; // stages, each the tokens' tile and the weight's; what outputs are turned over in; then the barriers
@@ -75,42 +56,6 @@ struct Ring {
     __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
     __device__ __forceinline__ Barrier full(u32 stage) const { return {turns(MULTIPLIERS) + stage * 8}; }
     __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
-};
-
-// What a block does of a tile: lines `first` to `end` of it.
-struct Piece {
-    u32 tile, first, end;
-};
-
-// A block's pieces, one after the other: its share of the first tiles' lines, counted through, then every gridDim.x-th of the others.
-struct Pieces {
-    u32 lines, tiles, shared; // of these tiles so many are shared
-    u64 at, end;              // lines
-    u32 whole;                // the next tile that is this block's alone
-
-    __device__ __forceinline__ Pieces(u32 tiles, u32 lines)
-        : lines(lines), tiles(tiles), shared(tiles % gridDim.x), at(begin_of(blockIdx.x)), end(begin_of(blockIdx.x + 1)),
-          whole(shared + blockIdx.x)
-    {
-    }
-    __device__ __forceinline__ u64 total() const { return static_cast<u64>(shared) * lines; }
-    __device__ __forceinline__ u64 begin_of(u32 block) const { return total() * block / gridDim.x; }
-    // The block that has this line of those.
-    __device__ __forceinline__ u32 owner(u64 line) const { return static_cast<u32>(((line + 1) * gridDim.x - 1) / total()); }
-    __device__ __forceinline__ bool next(Piece &piece)
-    {
-        if (at < end) {
-            piece.tile = static_cast<u32>(at / lines);
-            piece.first = static_cast<u32>(at % lines);
-            piece.end = static_cast<u32>(min(static_cast<u64>(lines), piece.first + (end - at)));
-            at += piece.end - piece.first;
-            return true;
-        }
-        if (whole >= tiles) return false;
-        piece = {whole, 0, lines};
-        whole += gridDim.x;
-        return true;
-    }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
@@ -257,75 +202,6 @@ struct Consumer {
 #endif
 };
 
-// The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
-// its tile and for one that ends within it; `done`: lines of each half tile, 0 before and after a launch.
-struct Parts {
-    sum_t *parts;
-    u32 *done;
-    u32 *last; // in shared memory, one a warpgroup
-
-    __device__ __forceinline__ sum_t *place(u32 block, u32 which, u32 group) const
-    {
-        return parts + ((static_cast<u64>(block) * 2 + which) * MULTIPLIERS + group) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
-    }
-    __device__ __forceinline__ static void meet(u32 group)
-    {
-        asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
-    }
-    // Whether `sums` are those of the whole tile now. What the last block has itself never leaves its registers.
-    __device__ __forceinline__ bool add(sum_t (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
-    {
-        const u32 own_lines = piece.end - piece.first;
-        u32 *count = done + piece.tile * MULTIPLIERS + group;
-        bool whole = agree(group, [&] { return acquired(count) + own_lines == pieces.lines; });
-        if (!whole) {
-            sum_t *own = place(blockIdx.x, piece.first == 0, group);
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) __stcg(own + i * WARPGROUP, sums[i]);
-            __threadfence();
-            meet(group);
-            whole = agree(group, [&] { return atomicAdd(count, own_lines) + own_lines == pieces.lines; });
-            if (!whole) return false;
-        }
-        __threadfence();
-        if (threadIdx.x % WARPGROUP == 0) *count = 0;
-        const u64 begin = static_cast<u64>(piece.tile) * pieces.lines;
-        const u32 first = pieces.owner(begin), end = pieces.owner(begin + pieces.lines - 1);
-#if GROUPED
-        sum_t own[SUMS];
-#pragma unroll
-        for (int i = 0; i < SUMS; ++i) own[i] = sums[i], sums[i] = 0;
-#endif
-        for (u32 block = first; block <= end; ++block) {
-            const sum_t *from = place(block, block == first, group);
-#if GROUPED // in the order of blocks, whoever ends last: sums in f32 come out the same every time
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) sums[i] += block == blockIdx.x ? own[i] : __ldcg(from + i * WARPGROUP);
-#else
-            if (block == blockIdx.x) continue;
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) sums[i] += __ldcg(from + i * WARPGROUP);
-#endif
-        }
-        return true;
-    }
-    __device__ __forceinline__ static u32 acquired(const u32 *from)
-    {
-        u32 value;
-        asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
-        return value;
-    }
-    // What one thread of the warpgroup finds, known to all.
-    template <typename Find> __device__ __forceinline__ bool agree(u32 group, Find find) const
-    {
-        if (threadIdx.x % WARPGROUP == 0) last[group] = find();
-        meet(group);
-        const bool found = last[group];
-        meet(group); // before it is written again
-        return found;
-    }
-};
-
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap weight_map, const u8 *__restrict__ packed,
      const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
@@ -362,15 +238,15 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
     TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale,
                                  ring.turns(group), group, 0};
     Consumer consumer = {ring, group, {0, 0}};
-    const Parts shared = {parts, done, last};
+    const Parts<sum_t> shared = {parts, done, last};
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
         const u32 first = column * TILE_W + group * BLOCK_ROWS;
         tail.prefetch(first);
         sum_t sums[SUMS];
-        consumer.sum(sums, piece.end - piece.first);
-        if (piece.end - piece.first < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
+        consumer.sum(sums, piece.lines());
+        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
         tail.put(sums, row * TILE_T, first);
     }
 }

@@ -1,5 +1,6 @@
 // What becomes of sums of yᵀ = w xᵀ: zero points, scales, what follows (common/following.cuh), one rounding, stores along y's rows.
-// VALUE, ZERO_POINTS and BITS as in common/product_tail.cuh.
+// VALUE, ZERO_POINTS and BINARY as in common/product_tail.cuh; TOKEN_SCALES, COLUMN_SCALES 0: there are none; SUM_FACTOR: what all are
+// multiplied with.
 //
 // Sum 4 j + 2 h + e of a thread is token 8 j + 2 (lane % 4) + e of row lane / 4 + 8 h of the warp's sixteen: eights of rows by eights of
 // tokens, which are turned over. Sixteen-bit outputs are turned on their way through shared memory (PTX ISA, stmatrix), 32 tokens at a
@@ -8,13 +9,25 @@
 
 #include "common/following.cuh"
 
+#ifndef BINARY
+#define BINARY 0
+#endif
+#ifndef TOKEN_SCALES
+#define TOKEN_SCALES 1
+#endif
+#ifndef COLUMN_SCALES
+#define COLUMN_SCALES 1
+#endif
+#ifndef SUM_FACTOR
+#define SUM_FACTOR 1.0f
+#endif
 #define STAGED (VALUE != 0 && !OUTPUT_S8)
 #define WARP_COLUMNS 16
 #define GROUP_COLUMNS 64
 #define TOKENS_AT_ONCE (TILE_T < 32 ? TILE_T : 32)
 #define EIGHTS (TOKENS_AT_ONCE / 8)
 #define LINE_OF_TOKEN (GROUP_COLUMNS * 2) // bytes
-#define TURN_BYTES (32 * LINE_OF_TOKEN)   // twice, a warpgroup
+#define TURN_BYTES (TOKENS_AT_ONCE * LINE_OF_TOKEN) // twice, a warpgroup
 
 struct TransposedTail {
     output_t *__restrict__ y;                // [m, n]
@@ -32,8 +45,10 @@ struct TransposedTail {
     // What is needed at the end is asked for at the beginning. `column`: the warpgroup's first.
     __device__ __forceinline__ void prefetch(u32 column) const
     {
-        const u32 own = column + threadIdx.x % GROUP_COLUMNS;
+        [[maybe_unused]] const u32 own = column + threadIdx.x % GROUP_COLUMNS;
+#if COLUMN_SCALES
         asm volatile("prefetch.global.L2 [%0];" ::"l"(column_scales + own));
+#endif
 #if BIAS
         asm volatile("prefetch.global.L2 [%0];" ::"l"(bias + own));
 #endif
@@ -43,10 +58,15 @@ struct TransposedTail {
     }
 
     // The sums of a warpgroup: 64 rows from `column` on, tokens from `token` on.
-    template <typename Sum, int SUMS> __device__ __forceinline__ void put(const Sum (&sums)[SUMS], u32 token, u32 column)
+    template <typename Sum, int COUNT> __device__ __forceinline__ void put(const Sum (&sums)[COUNT], u32 token, u32 column)
     {
-        const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4, own = column + warp * WARP_COLUMNS + lane / 4;
-        const float scale[2] = {__ldg(column_scales + own), __ldg(column_scales + own + 8)};
+        const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+        [[maybe_unused]] const u32 own = column + warp * WARP_COLUMNS + lane / 4;
+#if COLUMN_SCALES
+        const float scale[2] = {SUM_FACTOR * __ldg(column_scales + own), SUM_FACTOR * __ldg(column_scales + own + 8)};
+#else
+        const float scale[2] = {SUM_FACTOR, SUM_FACTOR};
+#endif
 #if BIAS
         const float added[2] = {__ldg(bias + own), __ldg(bias + own + 8)};
 #endif
@@ -54,30 +74,40 @@ struct TransposedTail {
         const int sum_of_row[2] = {__ldg(column_sums + own), __ldg(column_sums + own + 8)};
 #endif
 #pragma unroll
-        for (int some = 0; some < SUMS / 4; some += EIGHTS) {
+        for (int some = 0; some < COUNT / 4; some += EIGHTS) {
             const u32 first = token + some * 8;
             if (first >= m) return; // the same all through the warpgroup
             // Loads of several eights come first: nothing between them may end the warp's work.
+#if TOKEN_SCALES
             float of_token[EIGHTS][2];
+#endif
 #if ZERO_POINTS
             int zero_point[EIGHTS][2];
 #endif
+#if TOKEN_SCALES || ZERO_POINTS
 #pragma unroll
             for (int i = 0; i < EIGHTS * 2; ++i) {
                 const u32 at = min(first + i / 2 * 8 + lane % 4 * 2 + i % 2, m - 1) * row_stride;
+#if TOKEN_SCALES
                 of_token[i / 2][i % 2] = __ldg(row_scales + at);
+#endif
 #if ZERO_POINTS
                 zero_point[i / 2][i % 2] = __ldg(zero_points + at);
 #endif
             }
+#endif
             const auto value = [&](int i, int half, int e) {
                 Sum sum = sums[4 * (some + i) + 2 * half + e];
-#if BITS
+#if BINARY
                 sum = 4 * sum - zero_point[i][e] - sum_of_row[half];
 #elif ZERO_POINTS
                 sum -= zero_point[i][e] * sum_of_row[half];
 #endif
+#if TOKEN_SCALES
                 float y = static_cast<float>(sum) * of_token[i][e] * scale[half];
+#else
+                float y = static_cast<float>(sum) * scale[half];
+#endif
 #if BIAS
                 y += added[half];
 #endif

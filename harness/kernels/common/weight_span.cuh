@@ -3,6 +3,7 @@
 // (weight_packing.py).
 #pragma once
 
+#include "common/ring.cuh"
 #include "common/weight_codes.cuh"
 
 #define WORDS (SPAN * BITS / 64) // of a lane and sixteen rows
@@ -42,23 +43,3 @@ __device__ __forceinline__ u32 fragment(const u32 (&words)[WORDS], int at, const
     return value_pair(words[at / OF_WORD], at % OF_WORD, zeros[at % 2], base);
 #endif
 }
-
-// Neighbouring bytes, in the background, told to a barrier that expects them (PTX ISA, cp.async.bulk); addresses and `bytes` are
-// multiples of 16.
-__device__ __forceinline__ void copy_bytes(u32 to, const void *from, u32 bytes, Barrier barrier)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from),
-                 "r"(bytes), "r"(barrier.address)
-                 : "memory");
-}
-
-// A place in a ring, and the parity of the barriers' phase there.
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};

@@ -15,6 +15,7 @@
 // and 128 x 128 of the weight.
 #pragma once
 
+#include "common/ring.cuh"
 #include "common/wgmma.cuh"
 
 #include "common/product_tail.cuh"
@@ -34,17 +35,6 @@
 #include "common/raster.cuh"
 
 extern __shared__ __align__(1024) u8 shared_bytes[];
-
-// A place in the ring, and the parity of the barriers' phase there.
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
 
 struct Ring {
     u32 base; // stages, each the activation's tile and the weight's; then the barriers

@@ -1,4 +1,4 @@
-// Product on the ordinary cores, a word of both operands at a time: four int8 by DP4A, or with BITS 1 thirty-two bits, of which those
+// Product on the ordinary cores, a word of both operands at a time: four int8 by DP4A, or with BINARY 1 thirty-two bits, of which those
 // are counted that differ: of values ±1, over k places, the product is k less twice their number.
 //
 // A block makes 128 x 128 outputs, a thread 8 x 8 of them: its two halves of four rows lie 64 apart, and so do its columns,
@@ -17,7 +17,7 @@
 
 __device__ __forceinline__ int add_word(u32 x, u32 w, int sum)
 {
-#if BITS
+#if BINARY
     return sum + __popc(x ^ w);
 #else
     return __dp4a(static_cast<int>(x), static_cast<int>(w), sum);
@@ -56,7 +56,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
 gemm(const u8 *__restrict__ activation, const u8 *__restrict__ weight, const float *__restrict__ row_scales,
      const float *__restrict__ column_scales, float *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
      u32 column_stride
-#if BITS
+#if BINARY
      ,
      u32 k
 #endif
@@ -78,7 +78,7 @@ gemm(const u8 *__restrict__ activation, const u8 *__restrict__ weight, const flo
             from_a.fetch(activation, first_row, m, pitch, byte + DEPTH);
             from_b.fetch(weight, first_column, n, pitch, byte + DEPTH);
         }
-#pragma unroll(BITS ? 4 : WORDS) // all of them would spill
+#pragma unroll(BINARY ? 4 : WORDS) // all of them would spill
         for (int word = 0; word < WORDS; ++word) {
             int x[8], w[8];
 #pragma unroll
@@ -98,7 +98,7 @@ gemm(const u8 *__restrict__ activation, const u8 *__restrict__ weight, const flo
     for (int i = 0; i < 8; ++i)
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
-#if BITS
+#if BINARY
             const int sum = static_cast<int>(k) - 2 * sums[i][j];
 #else
             const int sum = sums[i][j];

@@ -1,4 +1,4 @@
 // Product of bits by mma.sync.
-#define BITS 1
+#define BINARY 1
 #define ZERO_POINTS 1
 #include "common/mma_product.cuh"

@@ -1,3 +1,3 @@
 // Product of bits by exclusive or and population count on the ordinary cores.
-#define BITS 1
+#define BINARY 1
 #include "common/word_product.cuh"

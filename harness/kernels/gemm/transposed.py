@@ -85,7 +85,6 @@ class _Transposed(CudaKernel):
         scale = weight.params.scale / np.float32(factor)
         if self._kind.grouped:
             made["weight"] = nibbles_with_scales(weight, TILE_ROWS, scale)
-            made["column_scales"] = np.ones(whole(n, TILE_ROWS), np.float32)
         else:
             rows = whole(n, TILE_ROWS)
             packed = self._kind.packed

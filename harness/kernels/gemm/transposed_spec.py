@@ -78,7 +78,7 @@ def specialise(
     return Specialisation.of(
         SOURCE,
         VALUE=tuple(VALUE_TYPES).index(dtype),
-        **({"BITS": 1} if activation.format == "binary" else {"BITS": 0, **of_codes}),
+        **({"BINARY": 1} if activation.format == "binary" else {"BINARY": 0, **of_codes}),
         **epilogue_macros(epilogue),
         **macros,
     )

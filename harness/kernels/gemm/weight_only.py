@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.backends.cuda.kernel import Arrays, CudaKernel
+from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel
 from harness.backends.cuda.tensor_map import LINE_BYTES, rows_of_bytes
 from harness.device import Device
-from harness.kernels.gemm.oracle import GemmProblem, Product
+from harness.kernels.gemm.oracle import GemmProblem, Product, requantized_product
+from harness.kernels.gemm.prepared import for_columns
 from harness.kernels.gemm.tensor_core import stored_output
 from harness.kernels.gemm.weight_gemv import GemvPlan, gemv_plan, shared_limit
 from harness.kernels.gemm.weight_layout import WeightLayout, operands_of
@@ -47,6 +48,8 @@ def global_scale(problem: GemmProblem) -> np.float32:
 
 def product_of(problem: GemmProblem, layout: WeightLayout, stored: NDArray[Any]) -> Product:
     """What a kernel has stored there."""
+    if problem.epilogue.output == "int8":
+        return requantized_product(problem, stored, "f32")
     values, taken = stored.view(value_type(problem.dtype).numpy()), operands_of(problem.dtype)
     return Product(values, "f32", operands=taken, weight_rounding=layout.weight_rounding)
 
@@ -97,11 +100,16 @@ class WeightOnlyWgmma(CudaKernel):
         self._of = problem
         self._plan = plan or wgmma_plan(quantized_weight(problem).scheme, problem.dtype, problem.m)
         layout = self._plan.layout
-        super().__init__(device, operands(problem, layout, LINE_BYTES // 2), {"y": stored_output(problem)})
-        chosen = self._plan.specialise(problem.dtype, macros)
+        inputs = operands(problem, layout, LINE_BYTES // 2)
+        inputs["column_scales"] = for_columns(inputs["column_scales"], problem.n, layout.rows)
+        if problem.bias is not None:
+            inputs["bias"] = for_columns(problem.bias, problem.n, layout.rows)
+        super().__init__(device, inputs, {"y": stored_output(problem)})
+        chosen = self._plan.specialise(problem.dtype, problem.epilogue, macros)
         self._kernel = self.session.kernel(chosen, "gemm", self._plan.shared_bytes)
         extents = tuple(np.uint32(each) for each in (problem.m, problem.n, problem.k))
         self._scalars = (*extents, global_scale(problem))
+        self._output_scale = np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
         tiles, spans = self._plan.tiles(problem.m, problem.n), -(-problem.k // layout.span)
         self._grid = min(tiles * spans, self.session.multiprocessors)
         # What several blocks leave of a tile, and how many spans of it are done: launches follow each other, so all sets of
@@ -113,7 +121,8 @@ class WeightOnlyWgmma(CudaKernel):
     def launch_on(self, arrays: Arrays) -> None:
         names = ("weight", "column_scales", "values", "y")
         pointers = (arrays[name] for name in names)
-        arguments = (self._map(arrays["x"]), *pointers, *self._scalars, self._parts, self._done)
+        following = (arrays.get("bias", NULL), self._output_scale)
+        arguments = (self._map(arrays["x"]), *pointers, *self._scalars, *following, self._parts, self._done)
         self.session.launch(
             self._kernel, self._grid, self._plan.threads, *arguments, shared_bytes=self._plan.shared_bytes
         )

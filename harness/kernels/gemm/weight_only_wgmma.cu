@@ -2,16 +2,14 @@
 // from registers, where they are made of their codes; tokens are the columns, TILE_T of them, in shared memory. sm_90a.
 //
 // Blocks stay. MULTIPLIERS warpgroups multiply, each 64 rows of the tile's ROWS; of one more a thread fetches SPANs of k into a
-// ring of STAGES, ahead of the products: the packed weight's by one copy, the tokens' by boxes of 64 elements along k. All blocks
-// take equal shares of all tiles' spans, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile is left in
-// `parts`, and who ends last adds it up, always in the same order.
+// ring of STAGES, ahead of the products: the packed weight's by one copy, the tokens' by boxes of 64 elements along k. Tiles are shared
+// out as common/shared_tiles.cuh says, their spans being its lines.
 //
 // The sums of a GROUP are scaled in f32 when they are done. GROUP, SCALE, BITS, KIND, BF16, ASYMMETRIC, ZERO:
 // common/weight_span.cuh. VALUE: the output, common/values.cuh.
 #include "common/wgmma_halves.cuh"
 #include "common/weight_span.cuh"
 
-#define WARPGROUP 128
 #define MULTIPLIERS (ROWS / 64)
 #define THREADS ((MULTIPLIERS + 1) * WARPGROUP)
 #define BOX_BYTES (TILE_T * LINE_BYTES)
@@ -30,50 +28,26 @@
 #define TILE_M TILE_T
 #define CLUSTER 1
 #include "common/raster.cuh"
+#include "common/shared_tiles.cuh"
+
+#define TOKEN_SCALES 0
+#define COLUMN_SCALES (!GROUP)
+#define SUM_FACTOR VALUE_FACTOR
+#define ZERO_POINTS 0
+#include "common/transposed_tail.cuh"
 
 extern __shared__ __align__(1024) u8 shared_bytes[];
 
 struct Ring {
-    u8 *stages; // each the tokens' tile and the weight's; then the barriers
+    u8 *stages; // each the tokens' tile and the weight's; then what outputs are turned over in, and the barriers
     u32 base;   // their address
 
     __device__ __forceinline__ u32 tokens(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return tokens(stage) + TOKEN_BYTES; }
     __device__ __forceinline__ const u8 *codes(u32 stage) const { return stages + stage * STAGE_BYTES + TOKEN_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {base + STAGES * STAGE_BYTES + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
-};
-
-// What a block does of a tile: spans `first` to `end` of it.
-struct Piece {
-    u32 tile, first, end;
-
-    __device__ __forceinline__ u32 spans() const { return end - first; }
-};
-
-// A block's pieces, one after the other: a share of the spans of all tiles, counted through.
-struct Pieces {
-    u32 tiles, spans;
-    u64 at, end;
-
-    __device__ __forceinline__ Pieces(u32 tiles, u32 spans) : tiles(tiles), spans(spans)
-    {
-        at = begin_of(blockIdx.x);
-        end = begin_of(blockIdx.x + 1);
-    }
-    __device__ __forceinline__ u64 total() const { return static_cast<u64>(tiles) * spans; }
-    __device__ __forceinline__ u64 begin_of(u32 block) const { return total() * block / gridDim.x; }
-    // The block that has this span.
-    __device__ __forceinline__ u32 owner(u64 span) const { return static_cast<u32>(((span + 1) * gridDim.x - 1) / total()); }
-    __device__ __forceinline__ bool next(Piece &piece)
-    {
-        if (at >= end) return false;
-        piece.tile = static_cast<u32>(at / spans);
-        piece.first = static_cast<u32>(at % spans);
-        piece.end = static_cast<u32>(min(static_cast<u64>(spans), piece.first + (end - at)));
-        at += piece.spans();
-        return true;
-    }
+    __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
+    __device__ __forceinline__ Barrier full(u32 stage) const { return {turns(MULTIPLIERS) + stage * 8}; }
+    __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
@@ -88,7 +62,7 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
             const Barrier full = ring.full(turn.stage);
             ring.empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(TOKEN_BYTES + SPAN_BYTES);
-            const u8 *from = weight + (static_cast<u64>(column) * pieces.spans + span) * SPAN_BYTES;
+            const u8 *from = weight + (static_cast<u64>(column) * pieces.lines + span) * SPAN_BYTES;
             copy_bytes(ring.weight(turn.stage), from, SPAN_BYTES, full);
 #pragma unroll
             for (u32 box = 0; box < BOXES; ++box) // what lies beyond the activations arrives as zeros
@@ -175,87 +149,17 @@ struct Consumer {
     }
 };
 
-// The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
-// its tile and for one that ends within it; `done`: spans of each warpgroup's rows, 0 before and after a launch.
-struct Parts {
-    float *parts;
-    u32 *done;
-    u32 *last; // in shared memory, one a warpgroup
-
-    __device__ __forceinline__ float *place(u32 block, u32 which, u32 group) const
-    {
-        return parts + ((static_cast<u64>(block) * 2 + which) * MULTIPLIERS + group) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
-    }
-    __device__ __forceinline__ static void meet(u32 group) { asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory"); }
-
-    // Whether all of the tile is done: then `sums` are its.
-    __device__ __forceinline__ bool add(float (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
-    {
-        float *own = place(blockIdx.x, piece.first == 0, group);
-#pragma unroll
-        for (int i = 0; i < SUMS; ++i) __stcg(own + i * WARPGROUP, sums[i]);
-        __threadfence();
-        meet(group);
-        if (threadIdx.x % WARPGROUP == 0) {
-            u32 *count = done + piece.tile * MULTIPLIERS + group;
-            const bool whole = atomicAdd(count, piece.spans()) + piece.spans() == pieces.spans;
-            if (whole) *count = 0;
-            last[group] = whole;
-        }
-        meet(group);
-        const bool whole = last[group];
-        meet(group); // before it is written again
-        if (!whole) return false;
-        __threadfence();
-        const u64 begin = static_cast<u64>(piece.tile) * pieces.spans;
-        const u32 first = pieces.owner(begin), end = pieces.owner(begin + pieces.spans - 1);
-#pragma unroll
-        for (int i = 0; i < SUMS; ++i) sums[i] = 0.0f;
-#pragma unroll 1
-        for (u32 block = first; block <= end; ++block) {
-            const float *from = place(block, block == first, group);
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) sums[i] += __ldcg(from + i * WARPGROUP);
-        }
-        return true;
-    }
-};
-
-// Sum 4 j + 2 h + e of a thread is token 8 j + 2 (lane % 4) + e of its warp's row lane / 4 + 8 h; `column` that of the lane's
-// first.
-__device__ __forceinline__ void put(value_t *y, const float *column_scales, const float (&sums)[SUMS], u32 m, u32 n, u32 token,
-                                    u32 column)
-{
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-        const u32 own = column + half * 8;
-        if (own >= n) continue;
-#if GROUP
-        const float scale = VALUE_FACTOR;
-#else
-        const float scale = VALUE_FACTOR * __ldg(column_scales + own);
-#endif
-#pragma unroll
-        for (int j = 0; j < SUMS / 4; ++j)
-#pragma unroll
-            for (int e = 0; e < 2; ++e) {
-                const u32 at = token + j * 8 + threadIdx.x % 4 * 2 + e;
-                if (at < m) y[static_cast<u64>(at) * n + own] = from_float(sums[4 * j + 2 * half + e] * scale);
-            }
-    }
-}
-
-// `weight`: [tiles of rows, spans, SPAN_BYTES]; `column_scales`: [n], of GROUP 0; `values`: of KIND 2.
+// `weight`: [tiles of rows, spans, SPAN_BYTES]; `column_scales`: [n] up to whole tiles, of GROUP 0; `values`: of KIND 2.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap tokens, const u8 *__restrict__ weight, const float *__restrict__ column_scales,
-     const u16 *__restrict__ values, value_t *__restrict__ y, u32 m, u32 n, u32 k, float whole, float *__restrict__ parts,
-     u32 *__restrict__ done)
+     const u16 *__restrict__ values, output_t *__restrict__ y, u32 m, u32 n, u32 k, float whole, const float *__restrict__ bias,
+     float output_scale, float *__restrict__ parts, u32 *__restrict__ done)
 {
     __shared__ u32 last[MULTIPLIERS];
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     u8 *const ring_bytes = shared_bytes + (ATOM_BYTES - shared_address(shared_bytes) % ATOM_BYTES) % ATOM_BYTES;
     const Ring ring = {ring_bytes, shared_address(ring_bytes)};
-    u8 *const table = ring_bytes + STAGES * (STAGE_BYTES + 16);
+    u8 *const table = ring_bytes + STAGES * (STAGE_BYTES + 16) + MULTIPLIERS * 2 * TURN_BYTES;
     const Raster raster = {(m + TILE_T - 1) / TILE_T, (n + ROWS - 1) / ROWS};
     Pieces pieces(raster.tiles(), (k + SPAN - 1) / SPAN);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
@@ -286,13 +190,16 @@ gemm(const __grid_constant__ TensorMap tokens, const u8 *__restrict__ weight, co
 #endif
     const u32 warp = __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0);
     Consumer consumer = {ring, table, warp, counting_base(n >> 31), whole, {0, 0}};
-    const Parts shared = {parts, done, last};
+    const Parts<float> shared = {parts, done, last};
+    TransposedTail tail = {y, nullptr, column_scales, nullptr, nullptr, m, n, 0, bias, output_scale, ring.turns(group), group, 0};
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
+        const u32 first = column * ROWS + group * 64;
+        tail.prefetch(first);
         float sums[SUMS];
-        consumer.sum(sums, piece.spans());
-        if (piece.spans() < pieces.spans && !shared.add(sums, piece, pieces, group)) continue;
-        put(y, column_scales, sums, m, n, row * TILE_T, column * ROWS + warp * 16 + threadIdx.x % 32 / 4);
+        consumer.sum(sums, piece.lines());
+        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
+        tail.put(sums, row * TILE_T, first);
     }
 }

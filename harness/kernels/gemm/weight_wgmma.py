@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.device import Device
+from harness.kernels.gemm.ladder import epilogue_macros
 from harness.kernels.gemm.weight_layout import WeightLayout, operands_of, output_macro, takes_weight
-from harness.kernels.spec import KernelSpec, Request
+from harness.kernels.spec import KernelSpec, Request, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
+from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 
 SOURCE = "gemm/weight_only_wgmma.cu"
@@ -23,6 +25,8 @@ _ATOM_BYTES = 1024
 _BARRIER_BYTES = 16
 """Two mbarriers a stage."""
 _TABLE_BYTES = 256 * 128
+_TURNED_LINE = 128
+"""Bytes: 64 outputs of 16 bits of a token (``common/transposed_tail.cuh``)."""
 _MOST_ROWS = 2**31 - 256
 """Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
 _HOPPER = ("sm_90a",)
@@ -44,19 +48,23 @@ class WgmmaPlan:
     @property
     def shared_bytes(self) -> int:
         """Of a block."""
-        return _outside(self.layout) + self.stages * _stage_bytes(self.layout, self.tokens)
+        return _outside(self.layout, self.tokens) + self.stages * _stage_bytes(self.layout, self.tokens)
 
     def tiles(self, m: int, n: int) -> int:
         return -(-n // self.layout.rows) * -(-m // self.tokens)
 
-    def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
-        """For outputs of ``dtype``."""
+    def specialise(
+        self, dtype: str, epilogue: Epilogue = NOTHING, macros: Mapping[str, int] | None = None
+    ) -> Specialisation:
+        """For outputs of ``dtype`` that this follows."""
         own = {"TILE_T": self.tokens, "STAGES": self.stages, "RASTER_ROWS": 2048, "VALUE": output_macro(dtype)}
-        return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **(macros or {})})
+        return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **epilogue_macros(epilogue), **(macros or {})})
 
 
-def _outside(layout: WeightLayout) -> int:
-    return _ATOM_BYTES + (_TABLE_BYTES if layout.table else 0)
+def _outside(layout: WeightLayout, tokens: int) -> int:
+    """What is no stage: room to align the ring, what each warpgroup turns outputs over in, the table of values."""
+    turns = layout.rows // 64 * 2 * min(tokens, 32) * _TURNED_LINE
+    return _ATOM_BYTES + turns + (_TABLE_BYTES if layout.table else 0)
 
 
 def _stage_bytes(layout: WeightLayout, tokens: int) -> int:
@@ -70,7 +78,7 @@ def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = N
     tokens = tokens or next((each for each in _TOKENS if m <= each), _TOKENS[-1])
     rows, span = 256 if tokens <= _FEW_TOKENS else 128, 256 if weight.element.bits == 1 else 128
     layout = WeightLayout(weight, operands_of(dtype), rows, span, natural=True)
-    stages = (_SHARED_BYTES - _outside(layout)) // _stage_bytes(layout, tokens)
+    stages = (_SHARED_BYTES - _outside(layout, tokens)) // _stage_bytes(layout, tokens)
     return WgmmaPlan(layout, tokens, min(_MOST_STAGES, stages))
 
 
@@ -83,7 +91,7 @@ def takes(request: Request, device: Device) -> str | None:
 def of_request(request: Request) -> Specialisation:
     weight, activation = request["weight"].scheme, request["activation"]
     assert weight is not None, "planned for a quantized weight"
-    return wgmma_plan(weight, activation.dtype, activation.shape[0]).specialise(activation.dtype)
+    return wgmma_plan(weight, activation.dtype, activation.shape[0]).specialise(activation.dtype, epilogue_of(request))
 
 
 WEIGHT_WGMMA = KernelSpec(
@@ -95,6 +103,7 @@ WEIGHT_WGMMA = KernelSpec(
     "16-bit activations (f32 ones taken as f16) times weights of 1 to 8 bits by wgmma, weights unpacked in registers",
     supports=takes,
     definition="values of nf4 are rounded to the activations' 16-bit type; all others are exact there, and sums are f32",
-    cuda=CudaSource(SOURCE, of_request, 168, only=_HOPPER),
+    cuda=CudaSource(SOURCE, of_request, 168, max_stack_bytes=8, only=_HOPPER),
     arithmetic="f16",
+    epilogue=True,
 )

@@ -3,7 +3,7 @@
 #ifndef GROUPED
 #define GROUPED 0
 #endif
-#if BITS
+#if BINARY
 #define ZERO_POINTS 1
 #define KIND_A "b1"
 #define KIND_B "b1"
@@ -15,6 +15,7 @@
 #define KIND_B "s8"
 #endif
 #endif
+#define COLUMN_SCALES (!GROUPED)
 #include "common/transposed_product.cuh"
 
 #if B_PACKED
