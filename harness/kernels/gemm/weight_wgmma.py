@@ -17,7 +17,7 @@ SOURCE = "gemm/weight_only_wgmma.cu"
 _TOKENS = (8, 16, 32, 64, 128)
 _FEW_TOKENS = 32
 """Up to these sums are few enough for the registers of four warpgroups that multiply; else there are two."""
-_MOST_STAGES = 12
+_LEAST_STAGES, _MOST_STAGES = 3, 12
 _SHARED_BYTES = 226 << 10
 """What a block may have on compute capability 9.0, less what it has outside of the ring."""
 _ATOM_BYTES = 1024
@@ -74,11 +74,13 @@ def _stage_bytes(layout: WeightLayout, tokens: int) -> int:
 
 
 def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = None) -> WgmmaPlan:
-    """For m tokens; ``tokens`` a tile, where those are not the fewest that hold them."""
+    """For m tokens; ``tokens`` a tile, where those are not the fewest that hold them. Fewer where a ring would not fit."""
     tokens = tokens or next((each for each in _TOKENS if m <= each), _TOKENS[-1])
     rows, span = 256 if tokens <= _FEW_TOKENS else 128, 256 if weight.element.bits == 1 else 128
     layout = WeightLayout(weight, operands_of(dtype), rows, span, natural=True)
     stages = (_SHARED_BYTES - _outside(layout, tokens)) // _stage_bytes(layout, tokens)
+    if stages < _LEAST_STAGES:
+        return wgmma_plan(weight, dtype, m, tokens // 2)
     return WgmmaPlan(layout, tokens, min(_MOST_STAGES, stages))
 
 
