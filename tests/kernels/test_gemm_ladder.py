@@ -103,19 +103,18 @@ def test_a_descriptor_finds_the_bytes_that_a_box_brought(address, step):
             assert _swizzled(sought) == written
 
 
-@pytest.mark.parametrize("cluster", [1, 2])
 @pytest.mark.parametrize(
     ("tile_m", "rows", "columns"), [(128, 1, 1), (128, 20, 9), (256, 10, 17), (128, 64, 32), (128, 17, 3)]
 )
-def test_tiles_are_taken_once_each_in_bands(tile_m, rows, columns, cluster):
+def test_tiles_are_taken_once_each_in_bands(tile_m, rows, columns):
     raster_rows = ladder.WGMMA_S8.constants["RASTER_ROWS"]
-    names = {"RASTER_ROWS": raster_rows, "TILE_M": tile_m, "CLUSTER": cluster, "rows": rows, "columns": columns}
+    names = {"RASTER_ROWS": raster_rows, "TILE_M": tile_m, "rows": rows, "columns": columns}
     places = [
         run("common/raster.cuh", "place", tile=tile, row=None, column=None, **names) for tile in range(rows * columns)
     ]
     found = [(each["row"], each["column"]) for each in places]
     assert sorted(found) == [(row, column) for row in range(rows) for column in range(columns)]
-    bands = [row * tile_m * cluster // raster_rows for row, _ in found]
+    bands = [row * tile_m // raster_rows for row, _ in found]
     assert bands == sorted(bands)
     assert all(
         (one[1], one[0]) < (next_[1], next_[0])

@@ -15,7 +15,6 @@
 
 #define TILE_M 128
 #define TILE_N 128
-#define CLUSTER 1
 #define WARP 64
 #define THREADS (TILE_M / WARP * TILE_N / WARP * 32)
 #define CHUNKS (DEPTH / 16)

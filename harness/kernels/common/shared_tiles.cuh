@@ -1,7 +1,7 @@
 // Tiles of a product shared out so that no block is idle (stream-K, arXiv 2301.03598, section 5.3): those that are no whole round of
 // blocks line by line and first, then the others whole. A line is a step along k, whatever a source makes of it. What several blocks
 // have of a tile is left in `parts`, and who ends last adds it up; that is waited for only where there are fewer tiles than blocks.
-// SUMS a thread of a warpgroup, MULTIPLIERS warpgroups a block.
+// SUMS a thread of a part, which is 64 rows or so of a tile and one warpgroup's; PARTS of them a tile.
 #pragma once
 
 #include "common/tile.cuh"
@@ -46,29 +46,27 @@ struct Pieces {
     }
 };
 
-template <typename T> constexpr bool IS_FLOAT = false;
-template <> constexpr bool IS_FLOAT<float> = true;
-
 // The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
-// its tile and for one that ends within it; `done`: lines of each warpgroup's rows, 0 before and after a launch.
+// its tile and for one that ends within it; `done`: lines of each part of a tile, 0 before and after a launch.
 template <typename Sum> struct Parts {
     Sum *parts;
     u32 *done;
     u32 *last; // in shared memory, one a warpgroup
 
-    __device__ __forceinline__ Sum *place(u32 block, u32 which, u32 group) const
+    __device__ __forceinline__ Sum *place(u32 block, u32 which, u32 part) const
     {
-        return parts + ((static_cast<u64>(block) * 2 + which) * MULTIPLIERS + group) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
+        return parts + ((static_cast<u64>(block) * 2 + which) * PARTS + part) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
     }
     __device__ __forceinline__ static void meet(u32 group) { asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory"); }
 
     // Whether `sums` are those of the whole tile now. What the last block has itself never leaves its registers.
-    __device__ __forceinline__ bool add(Sum (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
+    __device__ __forceinline__ bool add(Sum (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group,
+                                        u32 part) const
     {
-        u32 *count = done + piece.tile * MULTIPLIERS + group;
+        u32 *count = done + piece.tile * PARTS + part;
         bool whole = agree(group, [&] { return acquired(count) + piece.lines() == pieces.lines; });
         if (!whole) {
-            Sum *own = place(blockIdx.x, piece.first == 0, group);
+            Sum *own = place(blockIdx.x, piece.first == 0, part);
 #pragma unroll
             for (int i = 0; i < SUMS; ++i) __stcg(own + i * WARPGROUP, sums[i]);
             __threadfence();
@@ -80,26 +78,29 @@ template <typename Sum> struct Parts {
         if (threadIdx.x % WARPGROUP == 0) *count = 0;
         const u64 begin = static_cast<u64>(piece.tile) * pieces.lines;
         const u32 first = pieces.owner(begin), end = pieces.owner(begin + pieces.lines - 1);
-        if constexpr (IS_FLOAT<Sum>) { // in the order of blocks, whoever ends last: the same every time
-            Sum own[SUMS];
+        // In the order of blocks, whoever ends last, so that sums in f32 come out the same every time; some at a time, which all fit
+        // the registers beside the others.
+        constexpr int AT_ONCE = SUMS < 16 ? SUMS : 16;
 #pragma unroll
-            for (int i = 0; i < SUMS; ++i) own[i] = sums[i], sums[i] = 0;
+        for (int some = 0; some < SUMS; some += AT_ONCE) {
+            Sum all[AT_ONCE] = {};
 #pragma unroll 1
-            for (u32 block = first; block <= end; ++block) {
-                const Sum *from = place(block, block == first, group);
+            for (u32 block = first; block < blockIdx.x; ++block) add_part(all, place(block, block == first, part) + some * WARPGROUP);
 #pragma unroll
-                for (int i = 0; i < SUMS; ++i) sums[i] += block == blockIdx.x ? own[i] : __ldcg(from + i * WARPGROUP);
-            }
-        } else {
+            for (int i = 0; i < AT_ONCE; ++i) sums[some + i] += all[i];
 #pragma unroll 1
-            for (u32 block = first; block <= end; ++block) {
-                if (block == blockIdx.x) continue;
-                const Sum *from = place(block, block == first, group);
+            for (u32 block = blockIdx.x + 1; block <= end; ++block) {
+                const Sum *from = place(block, false, part) + some * WARPGROUP;
 #pragma unroll
-                for (int i = 0; i < SUMS; ++i) sums[i] += __ldcg(from + i * WARPGROUP);
+                for (int i = 0; i < AT_ONCE; ++i) sums[some + i] += __ldcg(from + i * WARPGROUP);
             }
         }
         return true;
+    }
+    template <int COUNT> __device__ __forceinline__ static void add_part(Sum (&to)[COUNT], const Sum *from)
+    {
+#pragma unroll
+        for (int i = 0; i < COUNT; ++i) to[i] += __ldcg(from + i * WARPGROUP);
     }
     __device__ __forceinline__ static u32 acquired(const u32 *from)
     {

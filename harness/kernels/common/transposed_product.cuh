@@ -41,9 +41,9 @@ typedef int sum_t;
 
 // Bands of RASTER_ROWS tokens, as in common/raster.cuh.
 #define TILE_M TILE_T
-#define CLUSTER 1
 #include "common/raster.cuh"
 
+#define PARTS MULTIPLIERS
 #include "common/shared_tiles.cuh"
 
 extern __shared__ __align__(1024) u8 shared_bytes[];
@@ -246,7 +246,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
         tail.prefetch(first);
         sum_t sums[SUMS];
         consumer.sum(sums, piece.lines());
-        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
+        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group, group)) continue;
         tail.put(sums, row * TILE_T, first);
     }
 }

@@ -1,12 +1,9 @@
 // Product of 8-bit operands by wgmma, fed by the tensor memory accelerator: what the int8 and the fp8 kernel share. sm_90a.
 //
-// Blocks stay: each takes every gridDim.x-th tile of TILE_M x TILE_N outputs. Two warpgroups multiply, each 64 rows in every
+// Blocks stay. Tiles of TILE_M x TILE_N outputs are shared out as common/shared_tiles.cuh says. Two warpgroups multiply, each 64 rows in every
 // 128 of the tile; of a third one a single thread fetches boxes of 128 bytes along k into a ring of STAGES, ahead of the
 // products and across tiles. `full` barriers say that a stage's bytes are there, `empty` ones that all warps are done with it.
 // Tiles are laid out by the 128-byte swizzle, and k needs no tail: what lies beyond the matrices arrives as zeros.
-//
-// CLUSTER 2: two blocks take tiles below each other, and of the weight's tile, which they share, each fetches one half for
-// both: the L2 cache is read a third less. A stage is then empty when the warps of both are done with it.
 //
 // TILE_N is 128 or 256, BLOCKS 1 or 2.
 //
@@ -21,7 +18,6 @@
 #include "common/product_tail.cuh"
 
 #define TILE_M (128 * BLOCKS) // BLOCKS of 64 rows for each of the two warpgroups
-#define WARPGROUP 128
 #define MULTIPLIERS 2
 #define THREADS ((MULTIPLIERS + 1) * WARPGROUP)
 #define STEP_BYTES 32 // of k, in one product
@@ -34,6 +30,14 @@
 
 #include "common/raster.cuh"
 
+#if PROMOTED
+typedef float total_t;
+#else
+typedef sum_t total_t;
+#endif
+#define PARTS (MULTIPLIERS * BLOCKS)
+#include "common/shared_tiles.cuh"
+
 extern __shared__ __align__(1024) u8 shared_bytes[];
 
 struct Ring {
@@ -45,25 +49,19 @@ struct Ring {
     __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
 };
 
-__device__ __forceinline__ void fetch_tiles(const Ring &ring, const Raster &raster, const TensorMap *activation,
-                                            const TensorMap *weight, u32 lines, u32 rank)
+__device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *activation,
+                                             const TensorMap *weight)
 {
     Turn turn = {0, 0};
-    for (u32 tile = blockIdx.x / CLUSTER; tile < raster.tiles(); tile += gridDim.x / CLUSTER) {
+    for (Piece piece; pieces.next(piece);) {
         u32 row, column;
-        raster.place(tile, row, column);
-        for (u32 line = 0; line < lines; ++line, turn.next()) {
+        raster.place(piece.tile, row, column);
+        for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
             const Barrier full = ring.full(turn.stage);
             ring.empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(STAGE_BYTES);
-            copy_box(ring.activation(turn.stage), activation, line * LINE_BYTES, (row * CLUSTER + rank) * TILE_M, full);
-#if CLUSTER == 1
+            copy_box(ring.activation(turn.stage), activation, line * LINE_BYTES, row * TILE_M, full);
             copy_box(ring.weight(turn.stage), weight, line * LINE_BYTES, column * TILE_N, full);
-#else
-            const u32 part = rank * (TILE_N / CLUSTER);
-            copy_box_to(ring.weight(turn.stage) + part * LINE_BYTES, weight, line * LINE_BYTES, column * TILE_N + part, full,
-                        (1 << CLUSTER) - 1);
-#endif
         }
     }
 }
@@ -87,11 +85,7 @@ struct Consumer {
     // One arrival a warp: it is done with its own part of a product only.
     __device__ __forceinline__ void release(u32 stage) const
     {
-#if CLUSTER == 1
         if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
-#else
-        if (threadIdx.x % 32 < CLUSTER) arrive_at(ring.empty(stage), threadIdx.x % 32); // what it read came from all of them
-#endif
     }
 
     // Sums stay in the tensor cores' registers over all of k; a stage is given back when the next one's products are under way.
@@ -120,13 +114,13 @@ struct Consumer {
     // A line's sums are added to `total`; meanwhile the other warpgroup's products have the unit for themselves. Scales of a line are
     // asked for while the line before is multiplied: they come from as far as the L2 cache.
     template <typename Scales>
-    __device__ __forceinline__ void sum_promoted(float (&total)[BLOCKS][SUMS], u32 lines, const Scales &scales)
+    __device__ __forceinline__ void sum_promoted(float (&total)[BLOCKS][SUMS], const Piece &piece, const Scales &scales)
     {
         sum_t sums[SUMS];
         float2 next[BLOCKS];
 #pragma unroll
-        for (int i = 0; i < BLOCKS; ++i) next[i] = scales(i, 0);
-        for (u32 line = 0; line < lines; ++line, turn.next()) {
+        for (int i = 0; i < BLOCKS; ++i) next[i] = scales(i, piece.first);
+        for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
             ring.full(turn.stage).wait(turn.parity);
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) {
@@ -135,7 +129,7 @@ struct Consumer {
                 multiply_line(sums, activation(i), ring.weight(turn.stage), 0);
                 close_products();
                 const float2 scale = next[i];
-                next[i] = scales(i, min(line + 1, lines - 1));
+                next[i] = scales(i, min(line + 1, piece.end - 1));
                 wait_products<0>();
                 pin(sums);
                 if (i == BLOCKS - 1) release(turn.stage);
@@ -178,21 +172,33 @@ template <typename Sum> __device__ __forceinline__ void put_block(const Tail &ta
     }
 }
 
+// Blocks of rows from I on: what they have is stored, or left for who ends last. (As a loop the compiler keeps it one, and the sums
+// in memory.)
+template <int I>
+__device__ __forceinline__ void finish(total_t (&sums)[BLOCKS][SUMS], const Pieces &pieces, const Piece &piece,
+                                       const Parts<total_t> &shared, const Tail &tail, u32 row, u32 column, u32 group)
+{
+    const bool whole = piece.lines() == pieces.lines || shared.add(sums[I], piece, pieces, group, I * MULTIPLIERS + group);
+    if (whole) put_block(tail, sums[I], row, column);
+    if constexpr (I + 1 < BLOCKS) finish<I + 1>(sums, pieces, piece, shared, tail, row + MULTIPLIERS * 64, column, group);
+}
+
 // `row_scales` and `column_scales` of BLOCK_SCALES are [lines, m] and [columns / 128, lines].
-__device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &raster, const Tail &tail, u32 lines, u32 group, u32 rank)
+__device__ __forceinline__ void multiply_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const Tail &tail,
+                                                const Parts<total_t> &shared, u32 group)
 {
     Consumer consumer = {ring, group, {0, 0}};
-    for (u32 tile = blockIdx.x / CLUSTER; tile < raster.tiles(); tile += gridDim.x / CLUSTER) {
+    for (Piece piece; pieces.next(piece);) {
         u32 row, column;
-        raster.place(tile, row, column);
-        const u32 first_row = (row * CLUSTER + rank) * TILE_M, first_column = column * TILE_N;
+        raster.place(piece.tile, row, column);
+        const u32 first_row = row * TILE_M, first_column = column * TILE_N;
 #if PROMOTED
-        float sums[BLOCKS][SUMS] = {};
-        consumer.sum_promoted(sums, lines, [&](int i, u32 line) {
+        total_t sums[BLOCKS][SUMS] = {};
+        consumer.sum_promoted(sums, piece, [&](int i, u32 line) {
 #if BLOCK_SCALES
             const u32 own = first_row + consumer.first_row(i) + threadIdx.x % WARPGROUP / 32 * 16 + threadIdx.x % 32 / 4;
             const float *of_rows = tail.row_scales + static_cast<u64>(line) * tail.m;
-            const float of_columns = __ldg(tail.column_scales + column * lines + line);
+            const float of_columns = __ldg(tail.column_scales + column * pieces.lines + line);
             return make_float2(own < tail.m ? __ldg(of_rows + own) * of_columns : 0.0f,
                                own + 8 < tail.m ? __ldg(of_rows + own + 8) * of_columns : 0.0f);
 #else
@@ -200,58 +206,45 @@ __device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &r
 #endif
         });
 #else
-        sum_t sums[BLOCKS][SUMS];
-        consumer.sum(sums, lines);
+        total_t sums[BLOCKS][SUMS];
+        consumer.sum(sums, piece.lines());
 #endif
-#pragma unroll
-        for (int i = 0; i < BLOCKS; ++i) put_block(tail, sums[i], first_row + consumer.first_row(i), first_column);
+        finish<0>(sums, pieces, piece, shared, tail, first_row + consumer.first_row(0), first_column, group);
     }
 }
 
-extern "C" __global__ void
-#if CLUSTER > 1
-    __cluster_dims__(CLUSTER, 1, 1)
-#endif
-    __launch_bounds__(THREADS, 1)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ TensorMap weight,
      const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
      const int *__restrict__ column_sums, output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
-     const float *__restrict__ bias, float output_scale)
+     const float *__restrict__ bias, float output_scale, total_t *__restrict__ parts, u32 *__restrict__ done)
 {
+    __shared__ u32 last[MULTIPLIERS];
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     const Ring ring = {(shared_address(shared_bytes) + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES};
-    const Raster raster = {(m + TILE_M * CLUSTER - 1) / (TILE_M * CLUSTER), (n + TILE_N - 1) / TILE_N};
-    const u32 lines = (pitch + LINE_BYTES - 1) / LINE_BYTES;
+    const Raster raster = {(m + TILE_M - 1) / TILE_M, (n + TILE_N - 1) / TILE_N};
+    const Pieces pieces(raster.tiles(), (pitch + LINE_BYTES - 1) / LINE_BYTES);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
 
     if (threadIdx.x == 0) {
         for (u32 stage = 0; stage < STAGES; ++stage) {
             ring.full(stage).init(1);
-            ring.empty(stage).init(CLUSTER * MULTIPLIERS * WARPGROUP / 32);
+            ring.empty(stage).init(MULTIPLIERS * WARPGROUP / 32);
         }
         publish_barriers();
     }
-#if CLUSTER == 1
-    const u32 rank = 0;
     __syncthreads();
-#else
-    const u32 rank = rank_in_cluster();
-    meet_cluster(); // the other block's barriers are there before anyone arrives at them
-#endif
 
     if (group == MULTIPLIERS) {
         give_registers_back<PRODUCER_REGISTERS>();
         if (threadIdx.x % WARPGROUP == 0) {
             prefetch_map(&activation);
             prefetch_map(&weight);
-            fetch_tiles(ring, raster, &activation, &weight, lines, rank);
+            fetch_pieces(ring, raster, pieces, &activation, &weight);
         }
     } else {
         take_registers<MULTIPLIER_REGISTERS>();
         const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
-        multiply_tiles(ring, raster, tail, lines, group, rank);
+        multiply_pieces(ring, raster, pieces, tail, {parts, done, last}, group);
     }
-#if CLUSTER > 1
-    meet_cluster(); // nobody leaves whose barriers another one may still arrive at
-#endif
 }

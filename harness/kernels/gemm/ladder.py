@@ -66,7 +66,7 @@ class Step:
 
 MMA_S8 = Step("gemm/mma_s8.cu", "int", {"STAGES": 4, "DEPTH": 64, "RASTER_ROWS": 2048})
 MMA_B1 = Step("gemm/mma_b1.cu", "bits", MMA_S8.constants)
-_WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048, "CLUSTER": 1}
+_WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048}
 _TALL = {**_WIDE, "TILE_N": 128, "BLOCKS": 2}
 """Registers for sums in f32 beside those of the unit are there for 128 columns."""
 WGMMA_S8 = Step("gemm/wgmma_s8.cu", "int", _WIDE)

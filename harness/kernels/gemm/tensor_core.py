@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
-from harness.backends.cuda.tensor_map import rows_of_bytes
+from harness.backends.cuda.tensor_map import LINE_BYTES, rows_of_bytes
 from harness.device import Device
 from harness.kernels.gemm.dynamic_rows import as_given, row_quantizer
 from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_B1, MMA_S8, WGMMA_S8, Step, has_blocks
@@ -37,8 +37,8 @@ _BARRIER_BYTES = 16
 class _TensorCoreProduct(CudaKernel):
     """8-bit codes; scales one or one a row of each operand, or of blocks of 128; the output in the problem's type.
 
-    ``macros`` replace those of the step: ``STAGES``, and with wgmma ``TILE_N``, ``BLOCKS``,
-    ``RASTER_ROWS`` and ``CLUSTER``.
+    ``macros`` replace those of the step: ``STAGES``, and with wgmma ``TILE_N``, ``BLOCKS`` and
+    ``RASTER_ROWS``.
     """
 
     step: ClassVar[Step]
@@ -106,6 +106,14 @@ class _TensorCoreProduct(CudaKernel):
         return product_of(self._of, self.array("y"), self.sums)
 
 
+def room_to_share(grid: int, tiles: int, outputs: int, parts: int) -> tuple[Any, Any]:
+    """What blocks leave of tiles that they share, each of so many ``outputs``, and how many lines of each of its ``parts`` are done
+    (``common/shared_tiles.cuh``). Launches follow each other, so all sets of operands have the same room."""
+    import cupy
+
+    return cupy.empty(grid * 2 * outputs, np.int32), cupy.zeros(tiles * parts, np.uint32)
+
+
 def stored_output(problem: GemmProblem) -> Output:
     """The output in the problem's type, or as codes."""
     codes = problem.epilogue.output == "int8"
@@ -161,6 +169,10 @@ class _Wgmma(_TensorCoreProduct):
     def __init__(self, problem: GemmProblem, device: Device, macros: Mapping[str, int] | None = None) -> None:
         super().__init__(problem, device, macros)
         self._known_maps: dict[tuple[int, int], tuple[Any, Any]] = {}
+        (rows, columns), lines = self._tile, -(-int(self._extents[2]) // LINE_BYTES)
+        tiles = -(-problem.m // rows) * -(-problem.n // columns)
+        self._grid = min(tiles * lines, self.session.multiprocessors)
+        self._shared = room_to_share(self._grid, tiles, rows * columns, rows // 64)
 
     @property
     def _tile(self) -> tuple[int, int]:
@@ -171,22 +183,17 @@ class _Wgmma(_TensorCoreProduct):
         return _ALIGNMENT_BYTES + self._macros["STAGES"] * (sum(self._tile) * 128 + _BARRIER_BYTES)
 
     def _multiply(self, arrays: Arrays) -> None:
-        (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
-        tiles = -(-self._of.m // (rows * cluster)) * -(-self._of.n // columns)
-        maps = self._maps(arrays)
         scalars = (*self._extents, self._row_stride, *self._following(arrays))
-        arguments = (*maps, *self._pointers(arrays), *scalars)
-        grid = cluster * min(tiles, self.session.multiprocessors // cluster)
-        self.session.launch(self._kernel, grid, 384, *arguments, shared_bytes=self._shared_bytes)
+        arguments = (*self._maps(arrays), *self._pointers(arrays), *scalars, *self._shared)
+        self.session.launch(self._kernel, self._grid, 384, *arguments, shared_bytes=self._shared_bytes)
 
     def _maps(self, arrays: Arrays) -> tuple[Any, Any]:
         """Tensor maps of a set's operands, made once: they hold addresses, and sets keep theirs."""
         operands = (arrays["activation"], arrays["weight"])
         key = (operands[0].data.ptr, operands[1].data.ptr)
         if key not in self._known_maps:
-            (rows, columns), cluster = self._tile, self._macros["CLUSTER"]
-            maps = rows_of_bytes(operands[0], rows), rows_of_bytes(operands[1], columns // cluster)
-            self._known_maps[key] = maps
+            rows, columns = self._tile
+            self._known_maps[key] = rows_of_bytes(operands[0], rows), rows_of_bytes(operands[1], columns)
         return self._known_maps[key]
 
 

@@ -23,7 +23,7 @@ from harness.kernels.gemm.prepared import (
     padded,
     whole,
 )
-from harness.kernels.gemm.tensor_core import product_of, stored_output
+from harness.kernels.gemm.tensor_core import product_of, room_to_share, stored_output
 from harness.kernels.gemm.transposed_spec import (
     ALIGNMENT_BYTES,
     BARRIER_BYTES,
@@ -37,7 +37,6 @@ from harness.numerics.packing import pack_nibbles
 from harness.numerics.quantize import Quantized
 
 _THREADS = 384
-_WARPGROUPS = 2
 _UNPACKED_CODES = 32
 """A thread of common/unpack_nibbles.cuh."""
 _NIBBLE_SCALE = 16
@@ -73,7 +72,7 @@ class _Transposed(CudaKernel):
             np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1),
         )
         self._grid = min(self._tiles * (self._pitch // PITCH_STEP), self.session.multiprocessors)
-        self._parts, self._done = self._room()
+        self._shared = room_to_share(self._grid, self._tiles, TILE_ROWS * self._macros["TILE_T"], TILE_ROWS // 64)
         self._known_maps: dict[tuple[int, int], tuple[Any, Any]] = {}
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
@@ -111,14 +110,6 @@ class _Transposed(CudaKernel):
         stage = self._kind.stage_bytes + self._macros["TILE_T"] * LINE_BYTES + BARRIER_BYTES
         return ALIGNMENT_BYTES + TURN_BYTES + self._macros["STAGES"] * stage
 
-    def _room(self) -> tuple[Any, Any]:
-        """What several blocks leave of a tile, and how many lines of it are done. Launches follow each other, so all sets of
-        operands share it."""
-        import cupy
-
-        sums = TILE_ROWS * self._macros["TILE_T"]
-        return cupy.empty(self._grid * 2 * sums, np.int32), cupy.zeros(self._tiles * _WARPGROUPS, np.uint32)
-
     def launch_on(self, arrays: Arrays) -> None:
         if self._quantize is not None:
             arrays = {**arrays, **self._quantize(arrays["x"])}
@@ -128,7 +119,7 @@ class _Transposed(CudaKernel):
         *extents, output_scale = self._scalars
         tokens = self._tokens(arrays)
         arguments = (*self._maps(tokens, arrays["weight"]), arrays["weight"], *pointers, *extents)
-        arguments = (*arguments, arrays.get("bias", NULL), output_scale, self._parts, self._done)
+        arguments = (*arguments, arrays.get("bias", NULL), output_scale, *self._shared)
         self.session.launch(self._kernel, self._grid, _THREADS, *arguments, shared_bytes=self._shared_bytes)
 
     def _maps(self, tokens: Any, weight: Any) -> tuple[Any, Any]:

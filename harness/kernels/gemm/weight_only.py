@@ -13,7 +13,7 @@ from harness.backends.cuda.tensor_map import LINE_BYTES, rows_of_bytes
 from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product, requantized_product
 from harness.kernels.gemm.prepared import for_columns
-from harness.kernels.gemm.tensor_core import stored_output
+from harness.kernels.gemm.tensor_core import room_to_share, stored_output
 from harness.kernels.gemm.weight_gemv import GemvPlan, gemv_plan, shared_limit
 from harness.kernels.gemm.weight_layout import WeightLayout, operands_of
 from harness.kernels.gemm.weight_packing import column_scales, packed_weight, table_values
@@ -95,8 +95,6 @@ class WeightOnlyWgmma(CudaKernel):
         macros: Mapping[str, int] | None = None,
         plan: WgmmaPlan | None = None,
     ) -> None:
-        import cupy
-
         self._of = problem
         self._plan = plan or wgmma_plan(quantized_weight(problem).scheme, problem.dtype, problem.m)
         layout = self._plan.layout
@@ -112,17 +110,14 @@ class WeightOnlyWgmma(CudaKernel):
         self._output_scale = np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
         tiles, spans = self._plan.tiles(problem.m, problem.n), -(-problem.k // layout.span)
         self._grid = min(tiles * spans, self.session.multiprocessors)
-        # What several blocks leave of a tile, and how many spans of it are done: launches follow each other, so all sets of
-        # operands share it.
-        self._parts = cupy.empty(self._grid * 2 * layout.rows * self._plan.tokens, np.float32)
-        self._done = cupy.zeros(tiles * (layout.rows // 64), np.uint32)
+        self._shared = room_to_share(self._grid, tiles, layout.rows * self._plan.tokens, layout.rows // 64)
         self._known_maps: dict[int, Any] = {}
 
     def launch_on(self, arrays: Arrays) -> None:
         names = ("weight", "column_scales", "values", "y")
         pointers = (arrays[name] for name in names)
         following = (arrays.get("bias", NULL), self._output_scale)
-        arguments = (self._map(arrays["x"]), *pointers, *self._scalars, *following, self._parts, self._done)
+        arguments = (self._map(arrays["x"]), *pointers, *self._scalars, *following, *self._shared)
         self.session.launch(
             self._kernel, self._grid, self._plan.threads, *arguments, shared_bytes=self._plan.shared_bytes
         )

@@ -26,8 +26,8 @@
 
 // Bands of RASTER_ROWS tokens, as in common/raster.cuh.
 #define TILE_M TILE_T
-#define CLUSTER 1
 #include "common/raster.cuh"
+#define PARTS MULTIPLIERS
 #include "common/shared_tiles.cuh"
 
 #define TOKEN_SCALES 0
@@ -199,7 +199,7 @@ gemm(const __grid_constant__ TensorMap tokens, const u8 *__restrict__ weight, co
         tail.prefetch(first);
         float sums[SUMS];
         consumer.sum(sums, piece.lines());
-        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
+        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group, group)) continue;
         tail.put(sums, row * TILE_T, first);
     }
 }
