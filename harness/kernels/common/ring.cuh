@@ -14,6 +14,26 @@ struct Turn {
     }
 };
 
+// The barriers of a ring's stages: `full` says that a stage's bytes are there, `empty` that all warps are done with it.
+struct Barriers {
+    u32 address; // STAGES of the one kind, then of the other
+
+    __device__ __forceinline__ Barrier full(u32 stage) const { return {address + stage * 8}; }
+    __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
+    // By all threads: they are there for everyone afterwards. `warps` are those that empty stages.
+    __device__ __forceinline__ void begin(u32 warps) const
+    {
+        if (threadIdx.x == 0) {
+            for (u32 stage = 0; stage < STAGES; ++stage) {
+                full(stage).init(1);
+                empty(stage).init(warps);
+            }
+            publish_barriers();
+        }
+        __syncthreads();
+    }
+};
+
 // Neighbouring bytes, in the background, told to a barrier that expects them (PTX ISA, cp.async.bulk); addresses and `bytes` are
 // multiples of 16.
 __device__ __forceinline__ void copy_bytes(u32 to, const void *from, u32 bytes, Barrier barrier)

@@ -54,8 +54,7 @@ struct Ring {
     __device__ __forceinline__ u32 tokens(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return tokens(stage) + TOKEN_BYTES; }
     __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {turns(MULTIPLIERS) + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
+    __device__ __forceinline__ Barriers barriers() const { return {turns(MULTIPLIERS)}; }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
@@ -66,8 +65,8 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
         u32 row, column;
         raster.place(piece.tile, row, column);
         for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
-            const Barrier full = ring.full(turn.stage);
-            ring.empty(turn.stage).wait(turn.parity ^ 1);
+            const Barrier full = ring.barriers().full(turn.stage);
+            ring.barriers().empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(WEIGHT_BYTES + TOKEN_BYTES);
 #if PACKED
             copy_bytes(ring.weight(turn.stage), packed + (static_cast<u64>(column) * pieces.lines + line) * WEIGHT_BYTES,
@@ -88,7 +87,7 @@ struct Consumer {
     // One arrival a warp: it is done with its own part of a product only.
     __device__ __forceinline__ void release(u32 stage) const
     {
-        if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
+        if (threadIdx.x % 32 == 0) ring.barriers().empty(stage).arrive();
     }
 
 #if PACKED
@@ -135,7 +134,7 @@ struct Consumer {
     __device__ __forceinline__ void sum(sum_t (&total)[SUMS], u32 lines)
     {
         u32 words[STEPS * 2];
-        ring.full(turn.stage).wait(turn.parity);
+        ring.barriers().full(turn.stage).wait(turn.parity);
         load(words);
 #if GROUPED
         int sums[SUMS];
@@ -163,7 +162,7 @@ struct Consumer {
             close_products();
             turn.next();
             if (i + 1 < lines) {
-                ring.full(turn.stage).wait(turn.parity);
+                ring.barriers().full(turn.stage).wait(turn.parity);
                 load(words);
 #if GROUPED
                 load_scales(scale);
@@ -183,7 +182,7 @@ struct Consumer {
     {
         u32 before = 0;
         for (u32 i = 0; i < lines; ++i, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
             const u64 a = descriptor(ring.weight(turn.stage) + group * BLOCK_ROWS * LINE_BYTES);
             const u64 b = descriptor(ring.tokens(turn.stage));
             open_products();
@@ -214,14 +213,7 @@ gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap
     Pieces pieces(raster.tiles(), pitch / LINE_BYTES);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
     __shared__ u32 last[MULTIPLIERS];
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            ring.full(stage).init(1);
-            ring.empty(stage).init(MULTIPLIERS * WARPGROUP / 32);
-        }
-        publish_barriers();
-    }
-    __syncthreads();
+    ring.barriers().begin(MULTIPLIERS * WARPGROUP / 32);
 
     if (group == MULTIPLIERS) {
         give_registers_back<PRODUCER_REGISTERS>();

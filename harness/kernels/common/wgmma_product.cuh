@@ -45,8 +45,7 @@ struct Ring {
 
     __device__ __forceinline__ u32 activation(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return activation(stage) + TILE_M * LINE_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {base + STAGES * STAGE_BYTES + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
+    __device__ __forceinline__ Barriers barriers() const { return {base + STAGES * STAGE_BYTES}; }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *activation,
@@ -57,8 +56,8 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
         u32 row, column;
         raster.place(piece.tile, row, column);
         for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
-            const Barrier full = ring.full(turn.stage);
-            ring.empty(turn.stage).wait(turn.parity ^ 1);
+            const Barrier full = ring.barriers().full(turn.stage);
+            ring.barriers().empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(STAGE_BYTES);
             copy_box(ring.activation(turn.stage), activation, line * LINE_BYTES, row * TILE_M, full);
             copy_box(ring.weight(turn.stage), weight, line * LINE_BYTES, column * TILE_N, full);
@@ -85,7 +84,7 @@ struct Consumer {
     // One arrival a warp: it is done with its own part of a product only.
     __device__ __forceinline__ void release(u32 stage) const
     {
-        if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
+        if (threadIdx.x % 32 == 0) ring.barriers().empty(stage).arrive();
     }
 
     // Sums stay in the tensor cores' registers over all of k; a stage is given back when the next one's products are under way.
@@ -93,7 +92,7 @@ struct Consumer {
     {
         u32 before = 0;
         for (u32 line = 0; line < lines; ++line, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
             open_products();
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) multiply_line(sums[i], activation(i), ring.weight(turn.stage), line);
@@ -121,7 +120,7 @@ struct Consumer {
 #pragma unroll
         for (int i = 0; i < BLOCKS; ++i) next[i] = scales(i, piece.first);
         for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) {
                 pin(sums);
@@ -226,14 +225,7 @@ gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ Tenso
     const Pieces pieces(raster.tiles(), (pitch + LINE_BYTES - 1) / LINE_BYTES);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
 
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            ring.full(stage).init(1);
-            ring.empty(stage).init(MULTIPLIERS * WARPGROUP / 32);
-        }
-        publish_barriers();
-    }
-    __syncthreads();
+    ring.barriers().begin(MULTIPLIERS * WARPGROUP / 32);
 
     if (group == MULTIPLIERS) {
         give_registers_back<PRODUCER_REGISTERS>();

@@ -46,8 +46,7 @@ struct Ring {
     __device__ __forceinline__ u32 weight(u32 stage) const { return tokens(stage) + TOKEN_BYTES; }
     __device__ __forceinline__ const u8 *codes(u32 stage) const { return stages + stage * STAGE_BYTES + TOKEN_BYTES; }
     __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {turns(MULTIPLIERS) + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return full(STAGES + stage); }
+    __device__ __forceinline__ Barriers barriers() const { return {turns(MULTIPLIERS)}; }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
@@ -59,8 +58,8 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
         raster.place(piece.tile, row, column);
 #pragma unroll 1
         for (u32 span = piece.first; span < piece.end; ++span, turn.next()) {
-            const Barrier full = ring.full(turn.stage);
-            ring.empty(turn.stage).wait(turn.parity ^ 1);
+            const Barrier full = ring.barriers().full(turn.stage);
+            ring.barriers().empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(TOKEN_BYTES + SPAN_BYTES);
             const u8 *from = weight + (static_cast<u64>(column) * pieces.lines + span) * SPAN_BYTES;
             copy_bytes(ring.weight(turn.stage), from, SPAN_BYTES, full);
@@ -100,7 +99,7 @@ struct Consumer {
         float (&part)[SUMS] = sums;
 #endif
         u32 words[WORDS];
-        ring.full(turn.stage).wait(turn.parity);
+        ring.barriers().full(turn.stage).wait(turn.parity);
         load(words);
 #pragma unroll 1
         for (u32 i = 0; i < spans; ++i) {
@@ -132,7 +131,7 @@ struct Consumer {
                 if (batch == BATCHES - 1) {
                     turn.next();
                     if (i + 1 < spans) {
-                        ring.full(turn.stage).wait(turn.parity);
+                        ring.barriers().full(turn.stage).wait(turn.parity);
                         load(words);
                     }
                 }
@@ -144,7 +143,7 @@ struct Consumer {
 #endif
             }
             __syncwarp();
-            if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
+            if (threadIdx.x % 32 == 0) ring.barriers().empty(stage).arrive();
         }
     }
 };
@@ -163,17 +162,10 @@ gemm(const __grid_constant__ TensorMap tokens, const u8 *__restrict__ weight, co
     const Raster raster = {(m + TILE_T - 1) / TILE_T, (n + ROWS - 1) / ROWS};
     Pieces pieces(raster.tiles(), (k + SPAN - 1) / SPAN);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            ring.full(stage).init(1);
-            ring.empty(stage).init(MULTIPLIERS * WARPGROUP / 32);
-        }
-        publish_barriers();
-    }
 #if KIND == 2
     fill_table(table, values, THREADS);
 #endif
-    __syncthreads();
+    ring.barriers().begin(MULTIPLIERS * WARPGROUP / 32);
 
     if (group == MULTIPLIERS) {
 #if MULTIPLIERS == 2
