@@ -1,0 +1,120 @@
+// A thread's vector of values -> its codes under one scale. What Affine::encode and pack_codes make of it, by fewer
+// instructions where the format, the scale or 16-bit values allow; tests/kernels/test_encode_vector.py compares the codes.
+#pragma once
+
+#include "common/affine.cuh"
+#include "common/codes.cuh"
+#include "quantize/pairs.cuh"
+
+typedef Packet<WIDTH * sizeof(value_t)> ValuePacket;
+typedef Packet<WIDTH * BITS / 8> CodePacket;
+
+// Whole numbers without zero points, of 16-bit values: one sum rounds and adds the bias, which is even.
+#define ONE_SUM (ELEMENT == 0 && VALUE != 0 && !ASYMMETRIC)
+// bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
+#define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3)
+
+#if ELEMENT == 1
+
+// Codes are the signs of x + t, where t is the largest x whose quotient is rounded to 0: at most half of the least f32 times the
+// scale. A sum is 0 only where it is exact, and then it is +0; so -0 counts as +0.
+__device__ __forceinline__ CodePacket encode_signs(const ValuePacket &packet, float scale)
+{
+    const float vanishing = __fmul_rz(0.5f * scale, 0x1p-149f);
+    const u32 *words = reinterpret_cast<const u32 *>(packet.words);
+    u32 below = 0;
+    static_assert(WIDTH == 16, "a half of a word of codes");
+#if VALUE == 0
+#pragma unroll
+    for (int i = WIDTH - 1; i >= 0; --i)
+        below = __funnelshift_l(__float_as_uint(__uint_as_float(words[i]) + vanishing), below, 1);
+#else
+    // Rounded down to 16 bits: no x lies between.
+#if VALUE == 1
+    u16 least;
+    asm("cvt.rz.f16.f32 %0, %1;" : "=h"(least) : "f"(vanishing));
+#else
+    const u16 least = static_cast<u16>(__float_as_uint(vanishing) >> 16);
+#endif
+    u32 signs = 0; // of even elements from bit 1 on, of odd ones from bit 17 on, two bits apart
+#pragma unroll
+    for (int i = 0; i < WIDTH / 2; ++i)
+        signs = signs >> 2 | (pair_fma(words[i], PAIR_ONE, pair_of(least)) & 0x80008000u);
+    below = (signs >> 1 & 0x5555u) | (signs >> 16 & 0xAAAAu);
+#endif
+    CodePacket made;
+    made.words[0] = static_cast<u16>(~below);
+    return made;
+}
+
+#elif PAIR_LINES
+
+// encode_kept's lines with bf16 in place of f32: from 128 to 256 it counts units too, and no code is above 31.
+__device__ __forceinline__ CodePacket encode_lines(const ValuePacket &packet, float inverse)
+{
+    constexpr u32 UNITS = 1u << MANTISSA, START = 0x4340u; // 192
+    constexpr u32 ONE = 0x3F80u, BINADE = 0x80u, BOTH = 0x10001u;
+    constexpr u32 SIGN = FLOAT_SIGN * BOTH;
+    // Of a word: what START adds to the two codes when the second is moved beside the first.
+    constexpr u32 REST = START + (START << BITS), COUNT = BITS == 4 ? 4 : 2;
+    const u32 times = pair_of(static_cast<u16>(__float_as_uint(inverse) >> 16));
+    const u32 *words = reinterpret_cast<const u32 *>(packet.words);
+    u32 joined[WIDTH / 2 / COUNT + 2];
+#pragma unroll
+    for (int w = 0; w < WIDTH / 2 / COUNT; ++w) {
+        u32 word = 0, rest = 0;
+#pragma unroll
+        for (int i = COUNT - 1; i >= 0; --i) {
+            const u32 x = words[w * COUNT + i];
+            const u32 y = pair_fma(x & 0x7FFF7FFFu, times, 0u);
+            const u32 lower = pair_fma(y, (ONE + MANTISSA * BINADE) * BOTH, START * BOTH);
+            const u32 middle = pair_fma(y, (ONE + (MANTISSA - 1) * BINADE) * BOTH, (START + UNITS) * BOTH);
+            const u32 upper = pair_fma(y, (ONE + (MANTISSA - 2) * BINADE) * BOTH, (START + 2 * UNITS) * BOTH);
+            const u32 last = (START + 4 * UNITS - 1) * BOTH;
+            const u32 code = pair_min(pair_min(lower, middle), pair_min(upper, last));
+            const u32 pair = (code & ~SIGN) | (x >> (16 - BITS) & SIGN);
+            word = word * (1u << 2 * BITS) + __dp2a_lo(pair, 1u | 1u << (8 + BITS), 0u);
+            rest = rest * (1u << 2 * BITS) + REST;
+        }
+        joined[w] = word - rest;
+    }
+    union { CodePacket packet; u32 words[WIDTH * BITS / 32]; } out;
+#pragma unroll
+    for (int w = 0; w < WIDTH * BITS / 32; ++w) {
+#if BITS == 4
+        out.words[w] = joined[w];
+#else
+        const int at = w / 3 * 4 + w % 3; // of 24 bits each
+        out.words[w] = __byte_perm(joined[at], joined[at + 1], w % 3 == 0 ? 0x4210 : w % 3 == 1 ? 0x5421 : 0x6542);
+#endif
+    }
+    return out.packet;
+}
+
+#endif
+
+// INSIDE: no quotient is beyond the least and the largest code.
+template <bool INSIDE>
+__device__ __forceinline__ CodePacket encode_vector(const Affine &affine, const ValuePacket &packet, float low, float high, u32 flip)
+{
+#if ELEMENT == 1
+    return encode_signs(packet, affine.scale);
+#elif PAIR_LINES
+    return encode_lines(packet, affine.divisor.inverse);
+#else
+    Values<WIDTH> values;
+    u32 made[WIDTH];
+    values.unpack(packet);
+#if ONE_SUM
+    if (affine.divisor.near) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) {
+            const float y = affine.divisor.of(values.at[i], low, high);
+            made[i] = __float_as_uint((INSIDE ? y : fminf(fmaxf(y, low), high)) + (WHOLE + code_bias(low)));
+        }
+    } else
+#endif
+        affine.encode(values.at, made, low, high);
+    return pack_codes(made, flip);
+#endif
+}
