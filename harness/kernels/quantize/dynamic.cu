@@ -15,7 +15,7 @@
 #include "quantize/pair_range.cuh"
 
 // The scale is the largest magnitude divided by the largest code, rounded to f32: no quotient is half a code beyond.
-#define INSIDE (SCALE == 0 && !ASYMMETRIC && !UNSIGNED)
+#define ALL_INSIDE (SCALE == 0 && !ASYMMETRIC && !UNSIGNED)
 
 #if SCALE == 4
 
@@ -86,7 +86,7 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
 #pragma unroll
     for (int i = 0; i < HELD; ++i)
         if (HOLDS(i)) {
-            const CodePacket packed = encode_vector<INSIDE>(affine, packets[i], low, high, flip);
+            const CodePacket packed = encode_vector<ALL_INSIDE>(affine, packets[i], low, high, flip);
             packed.store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
         }
 }

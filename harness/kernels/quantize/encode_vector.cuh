@@ -9,8 +9,8 @@
 typedef Packet<WIDTH * sizeof(value_t)> ValuePacket;
 typedef Packet<WIDTH * BITS / 8> CodePacket;
 
-// Whole numbers without zero points, of 16-bit values: one sum rounds and adds the bias, which is even.
-#define ONE_SUM (ELEMENT == 0 && VALUE != 0 && !ASYMMETRIC)
+// Whole numbers of 16-bit values. Of less than a byte what all codes of a word have in common is added to the word.
+#define PAIR_WHOLE (ELEMENT == 0 && VALUE != 0 && SCALE != 3 && (BITS < 8 || !ASYMMETRIC))
 // bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
 #define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3)
 
@@ -91,6 +91,48 @@ __device__ __forceinline__ CodePacket encode_lines(const ValuePacket &packet, fl
     return out.packet;
 }
 
+#elif PAIR_WHOLE
+
+// Limits of x, rounded to its type, change no code while they are off by less than half a scale: of codes below a byte they are,
+// but for f16 where its subnormal numbers are coarser than scales.
+__device__ __forceinline__ bool whole_by_pairs(const Affine &affine)
+{
+    return affine.divisor.near && (VALUE == 2 || BITS == 8 || affine.scale >= 0x1p-20f);
+}
+
+template <bool INSIDE>
+__device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePacket packet, float low, float high, u32 flip)
+{
+    const float least = low - affine.zero, most = high - affine.zero;
+#if BITS < 8
+    if (!INSIDE) {
+        const u32 from = pair_from_float(least * affine.scale, least * affine.scale);
+        const u32 to = pair_from_float(most * affine.scale, most * affine.scale);
+        u32 *words = reinterpret_cast<u32 *>(packet.words);
+#pragma unroll
+        for (int i = 0; i < WIDTH / 2; ++i) words[i] = pair_min(pair_max(words[i], from), to);
+    }
+#endif
+    Values<WIDTH> values;
+    u32 made[WIDTH];
+    values.unpack(packet);
+#pragma unroll
+    for (int i = 0; i < WIDTH; ++i) {
+        const float y = affine.divisor.of(values.at[i], least, most);
+        made[i] = __float_as_uint((BITS < 8 || INSIDE ? y : fminf(fmaxf(y, least), most)) + WHOLE);
+    }
+#if BITS == 8
+    return pack_codes(made, flip);
+#else
+    constexpr int COUNT = WIDTH * BITS < 32 ? WIDTH : 32 / BITS;
+    const u32 common = static_cast<u32>(static_cast<int>(affine.zero + code_bias(low))) * (0xFFFFFFFFu / ((1u << BITS) - 1));
+    union { CodePacket packet; u32 words[(WIDTH * BITS + 31) / 32]; } out;
+#pragma unroll
+    for (int w = 0; w < WIDTH / COUNT; ++w) out.words[w] = (join_codes<COUNT>(made + w * COUNT) + common) ^ flip;
+    return out.packet;
+#endif
+}
+
 #endif
 
 // INSIDE: no quotient is beyond the least and the largest code.
@@ -102,19 +144,13 @@ __device__ __forceinline__ CodePacket encode_vector(const Affine &affine, const 
 #elif PAIR_LINES
     return encode_lines(packet, affine.divisor.inverse);
 #else
+#if PAIR_WHOLE
+    if (whole_by_pairs(affine)) return encode_whole<INSIDE>(affine, packet, low, high, flip);
+#endif
     Values<WIDTH> values;
     u32 made[WIDTH];
     values.unpack(packet);
-#if ONE_SUM
-    if (affine.divisor.near) {
-#pragma unroll
-        for (int i = 0; i < WIDTH; ++i) {
-            const float y = affine.divisor.of(values.at[i], low, high);
-            made[i] = __float_as_uint((INSIDE ? y : fminf(fmaxf(y, low), high)) + (WHOLE + code_bias(low)));
-        }
-    } else
-#endif
-        affine.encode(values.at, made, low, high);
+    affine.encode(values.at, made, low, high);
     return pack_codes(made, flip);
 #endif
 }
