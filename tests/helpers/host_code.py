@@ -1,7 +1,7 @@
 """Headers of CUDA arithmetic, compiled for the host: what is tested on a machine without a device is the source's own text.
 
-``host_cuda.h`` has the functions; inline assembly is replaced by calls of them, and an instruction that is not in the table here does
-not compile. It says nothing of memory, of warps, or of what a device's compiler makes of the text.
+``host_cuda.h`` has the functions; inline assembly is replaced by calls of them, and what the table here lacks does not
+compile. It says nothing of memory, of warps, or of what a device's compiler makes of the text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 from harness.kernels.specialisation import SOURCE_ROOT
 
 _HERE = Path(__file__).resolve().parent
-_ASSEMBLY = re.compile(r'asm\("(?P<name>[\w.]+)\s*(?P<type>" PAIR_TYPE ")?[^;]*;"\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);')
+_ASSEMBLY = re.compile(
+    r'asm\("(?P<name>[\w.]+)\s*(?P<type>" PAIR_TYPE ")?[^;]*;"\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);'
+)
 _INSTRUCTIONS = {
     "cvt.f32.f16": "F16::wide({0})",
     "cvt.rn.f16.f32": "F16::nearest({0})",

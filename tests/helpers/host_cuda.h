@@ -33,7 +33,10 @@ inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __saturatef(float a) { return std::fmin(std::fmax(a, 0.0f), 1.0f); }
 inline int __clz(unsigned bits) { return bits ? __builtin_clz(bits) : 32; }
-inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) { return by & 31 ? high << (by & 31) | low >> (32 - (by & 31)) : high; }
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by)
+{
+    return by & 31 ? high << (by & 31) | low >> (32 - (by & 31)) : high;
+}
 inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which)
 {
     const uint64_t both = static_cast<uint64_t>(b) << 32 | a;
@@ -41,7 +44,10 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which)
     for (int i = 0; i < 4; ++i) made |= (both >> 8 * (which >> 4 * i & 7) & 255) << 8 * i;
     return made;
 }
-inline unsigned __dp2a_lo(unsigned a, unsigned b, unsigned c) { return c + (a & 0xFFFF) * (b & 0xFF) + (a >> 16) * (b >> 8 & 0xFF); }
+inline unsigned __dp2a_lo(unsigned a, unsigned b, unsigned c)
+{
+    return c + (a & 0xFFFF) * (b & 0xFF) + (a >> 16) * (b >> 8 & 0xFF);
+}
 
 // A quotient or product of two f32 as f32 in another direction than to nearest; long double holds what decides.
 inline float toward(long double exact, long double end)

@@ -46,7 +46,10 @@ int main(int, char **names)
 }
 """
 _TYPES = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
-_ASKED = np.dtype([(name, np.float32) for name in ("scale", "zero", "low", "high")] + [(name, np.uint32) for name in ("first", "count")])
+_ASKED = np.dtype(
+    [(name, np.float32) for name in ("scale", "zero", "low", "high")]
+    + [(name, np.uint32) for name in ("first", "count")]
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,11 @@ class _Way:
     symmetric: bool = True
     inside: bool = False
     width: int = 16
+
+    def __str__(self) -> str:
+        scales = "e8m0" if self.scales == 3 else "f32"
+        marks = ["" if self.symmetric else "-asymmetric", "-inside" if self.inside else "", f"-w{self.width}"]
+        return f"{self.format}-{self.type}-{scales}{''.join(marks)}"
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -78,16 +86,15 @@ class _Way:
 
 
 def _values(type_: str) -> np.ndarray:
-    """All finite ones of 16 bits, by magnitude, in whole vectors; of f32 those of bf16 and as many random ones."""
+    """All finite ones of 16 bits by magnitude, 16 below zero and 16 above in turn; of f32 those of bf16 and as many random ones."""
     if type_ == "f32":
         drawn = np.random.default_rng(0).integers(0, 2**32, 2**16, dtype=np.uint32).view(np.float32)
         found = np.concatenate([_values("bf16").astype(np.float32), drawn[np.isfinite(drawn)]])
         return found[: len(found) // 16 * 16]
-    found = np.arange(2**16, dtype=np.uint16).view(_TYPES[type_])
-    found = found[np.isfinite(found)]
-    found = found[np.argsort(np.abs(found.astype(np.float64)), kind="stable")]
-    assert len(found) % 16 == 0
-    return found
+    above = np.arange(2**15, dtype=np.uint16)
+    with np.errstate(invalid="ignore"):
+        above = above[np.isfinite(above.view(_TYPES[type_]))].reshape(-1, 1, 16)
+    return np.concatenate([above | 0x8000, above], axis=1).ravel().view(_TYPES[type_])
 
 
 def _scales(way: _Way) -> np.ndarray:
@@ -96,19 +103,22 @@ def _scales(way: _Way) -> np.ndarray:
     rng = np.random.default_rng(1)
     usual = np.ldexp(rng.uniform(0.5, 1, 24), rng.integers(-30, 20, 24))
     short = np.ldexp(rng.integers(1, 16, 16), rng.integers(-20, 12, 16).astype(np.int32))  # quotients may be ties
-    ends = [1 - 2.0**-24, 1 + 2.0**-23, 2.0**-64, 2.0**64, 2.0**-65, 2.0**65, 2.0**-126, 2.0**-20, 2.0**-21, 2.0**-24, 1.9 * 2.0**127]
-    return np.concatenate([usual, short, ends]).astype(np.float32)
+    ends = [1 - 2.0**-24, 1 + 2.0**-23, *(2.0**at for at in (-126, -65, -64, -24, -21, -20, 64, 65)), 1.9 * 2.0**127]
+    every = 1 if way.symmetric else 3  # each with several zero points
+    return np.concatenate([usual[::every], short[::every], ends]).astype(np.float32)
 
 
 def _asked(way: _Way, x: np.ndarray) -> np.ndarray:
     low, high = way.limits if way.whole else (-1.0, FORMATS[way.format].largest)
     if way.inside:
-        ends = np.linspace(way.width, len(x), 40).astype(int) // way.width * way.width
-        tops = np.abs(x[ends - 1].astype(np.float32))
+        counts = np.linspace(1, len(x) // 16, 40).astype(int) * 16
+        tops = np.array([np.abs(x[:count].astype(np.float32)).max() for count in counts])
         scales = np.maximum(tops / np.float32(high), np.float32(2.0**-126))
-        return np.array([(s, 0, low, high, 0, end) for s, end in zip(scales, ends, strict=True)], _ASKED)
+        return np.array([(s, 0, low, high, 0, count) for s, count in zip(scales, counts, strict=True)], _ASKED)
     zeros = [0] if way.symmetric else [low, low + 1, (low + high) // 2, high]
-    return np.array([(s, z, low, high, 0, len(x)) for s in _scales(way) for z in zeros], _ASKED)
+    rows = [(s, z, low, high, 0, len(x)) for s in _scales(way) for z in zeros]
+    one_sided = [(1, zeros[0], low, high, 16 * first, 16) for first in (1000, 1001)]
+    return np.array(rows + one_sided, _ASKED)
 
 
 def _expected(way: _Way, x: np.ndarray, row: np.void) -> np.ndarray:
@@ -151,7 +161,7 @@ def test_codes_and_ranges_are_the_oracles(way: _Way, tmp_path: Path):
     subprocess.run([program, *(tmp_path / name for name in ("x", "asked", "out"))], check=True)
     out, at = np.fromfile(tmp_path / "out", np.uint8), 0
     for row in asked:
-        values, size = x[: row["count"]], int(row["count"]) * bits // 8
+        values, size = x[row["first"] :][: row["count"]], int(row["count"]) * bits // 8
         codes = _unpacked(out[at : at + size], bits)
         wrong = np.flatnonzero(codes != _expected(way, values, row))
         assert not len(wrong), f"{len(wrong)} codes of {row}: {values[wrong[:4]]} gave {codes[wrong[:4]]}"

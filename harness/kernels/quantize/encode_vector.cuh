@@ -137,7 +137,8 @@ __device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePa
 
 // INSIDE: no quotient is beyond the least and the largest code.
 template <bool INSIDE>
-__device__ __forceinline__ CodePacket encode_vector(const Affine &affine, const ValuePacket &packet, float low, float high, u32 flip)
+__device__ __forceinline__ CodePacket
+encode_vector(const Affine &affine, const ValuePacket &packet, float low, float high, u32 flip)
 {
 #if ELEMENT == 1
     return encode_signs(packet, affine.scale);
