@@ -68,6 +68,7 @@ inline float __fmaf_ru(float a, float b, float c) { return toward(static_cast<lo
 template <int MANTISSA_BITS, int EXPONENT_BIAS> struct Half {
     static double wide(uint16_t raw)
     {
+        if (MANTISSA_BITS == 7) return __uint_as_float(static_cast<unsigned>(raw) << 16);
         const int exponent = (raw & 0x7FFF) >> MANTISSA_BITS, mantissa = raw & ((1 << MANTISSA_BITS) - 1);
         double made = exponent ? std::ldexp((1 << MANTISSA_BITS) + mantissa, exponent - EXPONENT_BIAS - MANTISSA_BITS)
                                : std::ldexp(mantissa, 1 - EXPONENT_BIAS - MANTISSA_BITS);
@@ -105,11 +106,18 @@ template <typename Kind> unsigned fma_x2(unsigned a, unsigned b, unsigned c)
 {
     return each_half<Kind>([=](int at) { return half_at<Kind>(a, at) * half_at<Kind>(b, at) + half_at<Kind>(c, at); });
 }
+// The raw value that is the larger, +0 above -0.
+template <typename Kind> uint16_t larger(uint16_t a, uint16_t b)
+{
+    const double wide_a = Kind::wide(a), wide_b = Kind::wide(b);
+    return wide_a > wide_b || (wide_a == wide_b && a < b) ? a : b;
+}
+template <typename Kind> uint16_t smaller(uint16_t a, uint16_t b) { return larger<Kind>(a, b) == a ? b : a; }
 template <typename Kind> unsigned max_x2(unsigned a, unsigned b)
 {
-    return each_half<Kind>([=](int at) { return std::fmax(half_at<Kind>(a, at), half_at<Kind>(b, at)); });
+    return larger<Kind>(a, b) | static_cast<unsigned>(larger<Kind>(a >> 16, b >> 16)) << 16;
 }
 template <typename Kind> unsigned min_x2(unsigned a, unsigned b)
 {
-    return each_half<Kind>([=](int at) { return std::fmin(half_at<Kind>(a, at), half_at<Kind>(b, at)); });
+    return smaller<Kind>(a, b) | static_cast<unsigned>(smaller<Kind>(a >> 16, b >> 16)) << 16;
 }

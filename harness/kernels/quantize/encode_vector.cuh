@@ -11,6 +11,9 @@ typedef Packet<WIDTH * BITS / 8> CodePacket;
 
 // Whole numbers of 16-bit values. Of less than a byte what all codes of a word have in common is added to the word.
 #define PAIR_WHOLE (ELEMENT == 0 && VALUE != 0 && SCALE != 3 && (BITS < 8 || !ASYMMETRIC))
+// Limits of x, rounded to bf16, are off by less than half a scale where codes are less than a byte: that changes no code. (f16
+// has scales that its subnormal numbers are coarser than.)
+#define CLAMPED_PAIRS (VALUE == 2 && BITS < 8)
 // bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
 #define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3)
 
@@ -93,18 +96,11 @@ __device__ __forceinline__ CodePacket encode_lines(const ValuePacket &packet, fl
 
 #elif PAIR_WHOLE
 
-// Limits of x, rounded to its type, change no code while they are off by less than half a scale: of codes below a byte they are,
-// but for f16 where its subnormal numbers are coarser than scales.
-__device__ __forceinline__ bool whole_by_pairs(const Affine &affine)
-{
-    return affine.divisor.near && (VALUE == 2 || BITS == 8 || affine.scale >= 0x1p-20f);
-}
-
 template <bool INSIDE>
 __device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePacket packet, float low, float high, u32 flip)
 {
     const float least = low - affine.zero, most = high - affine.zero;
-#if BITS < 8
+#if CLAMPED_PAIRS
     if (!INSIDE) {
         const u32 from = pair_from_float(least * affine.scale, least * affine.scale);
         const u32 to = pair_from_float(most * affine.scale, most * affine.scale);
@@ -119,7 +115,7 @@ __device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePa
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
         const float y = affine.divisor.of(values.at[i], least, most);
-        made[i] = __float_as_uint((BITS < 8 || INSIDE ? y : fminf(fmaxf(y, least), most)) + WHOLE);
+        made[i] = __float_as_uint((CLAMPED_PAIRS || INSIDE ? y : fminf(fmaxf(y, least), most)) + WHOLE);
     }
 #if BITS == 8
     return pack_codes(made, flip);
@@ -146,7 +142,7 @@ encode_vector(const Affine &affine, const ValuePacket &packet, float low, float 
     return encode_lines(packet, affine.divisor.inverse);
 #else
 #if PAIR_WHOLE
-    if (whole_by_pairs(affine)) return encode_whole<INSIDE>(affine, packet, low, high, flip);
+    if (affine.divisor.near) return encode_whole<INSIDE>(affine, packet, low, high, flip);
 #endif
     Values<WIDTH> values;
     u32 made[WIDTH];
