@@ -14,7 +14,7 @@ from harness.kernels.specialisation import SOURCE_ROOT
 
 _HERE = Path(__file__).resolve().parent
 _ASSEMBLY = re.compile(
-    r'asm\("(?P<name>[\w.]+)\s*(?P<type>" PAIR_TYPE ")?[^;]*;"\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);'
+    r'asm\("(?P<name>[\w.]+)\s*(?P<type>" (?:PAIR_TYPE|FP8_PAIR) "(?:\.f32)?)?[^;]*;"\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);'
 )
 _INSTRUCTIONS = {
     "cvt.f32.f16": "F16::wide({0})",
@@ -23,9 +23,11 @@ _INSTRUCTIONS = {
     "cvt.rz.f16.f32": "F16::zeroward({0})",
     "cvt.rn.f16x2.f32": "F16::nearest({1}) | static_cast<u32>(F16::nearest({0})) << 16",
     "cvt.rn.bf16x2.f32": "Bf16::nearest({1}) | static_cast<u32>(Bf16::nearest({0})) << 16",
+    "prmt.b32": "prmt({0}, {1}, {2})",
     "rcp.approx.ftz.f32": "1.0f / {0}",
     "fma.rn.": "fma_x2<PAIR_KIND>({0}, {1}, {2})",
     "max.": "max_x2<PAIR_KIND>({0}, {1})",
+    "cvt.rn.satfinite.": "fp8_x2({1}, {0})",
     "min.": "min_x2<PAIR_KIND>({0}, {1})",
 }
 

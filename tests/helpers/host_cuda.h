@@ -9,7 +9,9 @@
 #include <cstring>
 #include <vector>
 
+#ifndef __CUDA_ARCH__
 #define __CUDA_ARCH__ 800
+#endif
 #define __device__
 #define __forceinline__ inline
 #define __restrict__
@@ -37,12 +39,21 @@ inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by)
 {
     return by & 31 ? high << (by & 31) | low >> (32 - (by & 31)) : high;
 }
-inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which)
+inline unsigned prmt(unsigned a, unsigned b, unsigned which)
 {
     const uint64_t both = static_cast<uint64_t>(b) << 32 | a;
     unsigned made = 0;
-    for (int i = 0; i < 4; ++i) made |= (both >> 8 * (which >> 4 * i & 7) & 255) << 8 * i;
+    for (int i = 0; i < 4; ++i) {
+        const unsigned byte = both >> 8 * (which >> 4 * i & 7) & 255;
+        made |= (which >> 4 * i & 8 ? (byte >> 7) * 255u : byte) << 8 * i;
+    }
     return made;
+}
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which) { return prmt(a, b, which & 0x7777); }
+inline unsigned __dp4a(unsigned a, unsigned b, unsigned c)
+{
+    for (int i = 0; i < 4; ++i) c += (a >> 8 * i & 255) * (b >> 8 * i & 255);
+    return c;
 }
 inline unsigned __dp2a_lo(unsigned a, unsigned b, unsigned c)
 {
@@ -121,3 +132,29 @@ template <typename Kind> unsigned min_x2(unsigned a, unsigned b)
 {
     return smaller<Kind>(a, b) | static_cast<unsigned>(smaller<Kind>(a >> 16, b >> 16)) << 16;
 }
+
+#ifdef EXPONENT
+// FP8 with as many bits of mantissa as the format has: e4m3 of three, e5m2 of two. Nearest of all finite ones, ties to even.
+inline unsigned fp8_of(float value)
+{
+    constexpr int BIAS_OF_8 = MANTISSA == 3 ? 7 : 15, LARGEST = MANTISSA == 3 ? 0x7E : 0x7B;
+    const auto wide = [](int code) {
+        const int exponent = code >> MANTISSA, mantissa = code & ((1 << MANTISSA) - 1);
+        return std::ldexp(exponent ? (1 << MANTISSA) + mantissa : mantissa, std::max(exponent, 1) - BIAS_OF_8 - MANTISSA);
+    };
+    static const std::vector<double> VALUES = [&] {
+        std::vector<double> made;
+        for (int code = 0; code <= LARGEST; ++code) made.push_back(wide(code));
+        return made;
+    }();
+    const double magnitude = std::fabs(value);
+    int code = std::lower_bound(VALUES.begin(), VALUES.end(), magnitude) - VALUES.begin();
+    if (code > LARGEST) code = LARGEST;
+    if (code) {
+        const double above = VALUES[code] - magnitude, below = magnitude - VALUES[code - 1];
+        if (below < above || (below == above && code % 2)) --code;
+    }
+    return code | (std::signbit(value) ? 0x80 : 0);
+}
+inline unsigned fp8_x2(float first, float second) { return fp8_of(first) | fp8_of(second) << 8; }
+#endif

@@ -63,11 +63,12 @@ class _Way:
     symmetric: bool = True
     inside: bool = False
     width: int = 16
+    architecture: int = 80
 
     def __str__(self) -> str:
         scales = "e8m0" if self.scales == 3 else "f32"
         marks = ["" if self.symmetric else "-asymmetric", "-inside" if self.inside else "", f"-w{self.width}"]
-        return f"{self.format}-{self.type}-{scales}{''.join(marks)}"
+        return f"{self.format}-{self.type}-{scales}{''.join(marks)}-sm_{self.architecture}"
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -81,7 +82,13 @@ class _Way:
     def macros(self) -> dict[str, int]:
         numbers = {"VALUE": list(_TYPES).index(self.type), "SCALE": self.scales, "ASYMMETRIC": int(not self.symmetric)}
         unsigned = int(self.symmetric and self.format.startswith("uint"))
-        shape = {"WIDTH": self.width, "ALL_INSIDE": int(self.inside), "UNSIGNED": unsigned, "ROUND_UP": 0}
+        shape = {
+            "__CUDA_ARCH__": 10 * self.architecture,
+            "WIDTH": self.width,
+            "ALL_INSIDE": int(self.inside),
+            "UNSIGNED": unsigned,
+            "ROUND_UP": 0,
+        }
         return {**numbers, **shape, **element_macros(FORMATS[self.format], signed=True)}
 
 
@@ -143,7 +150,15 @@ _WAYS = [
     *[_Way(format_, type_, symmetric=False) for format_ in ("uint4", "int4", "uint8") for type_ in ("f16", "bf16")],
     *[_Way(format_, type_, inside=True) for format_ in ("int4", "int8", "ternary") for type_ in ("f16", "bf16")],
     *[_Way(format_, "bf16", 3) for format_ in ("fp4_e2m1", "fp6_e2m3", "fp6_e3m2", "int8")],
-    *[_Way(format_, "bf16") for format_ in ("fp4_e2m1", "fp6_e2m3", "nf4")],
+    *[_Way(format_, "bf16") for format_ in ("fp6_e2m3", "nf4")],
+    *[_Way("fp4_e2m1", type_, inside=inside) for type_ in ("f16", "bf16") for inside in (False, True)],
+    _Way("fp4_e2m1", "f16", 3, width=8),
+    *[
+        _Way(format_, type_, scales, inside=inside, architecture=89)
+        for format_ in ("fp6_e2m3", "fp6_e3m2")
+        for type_ in ("f16", "bf16")
+        for scales, inside in ((0, False), (0, True), (3, False))
+    ],
     _Way("int4", "bf16", width=8),
     _Way("int2", "bf16", width=8),
     _Way("fp4_e2m1", "bf16", 3, width=8),

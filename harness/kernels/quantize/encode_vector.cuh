@@ -15,7 +15,16 @@ typedef Packet<WIDTH * BITS / 8> CodePacket;
 // has scales that its subnormal numbers are coarser than.)
 #define CLAMPED_PAIRS (VALUE == 2 && BITS < 8)
 // bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
-#define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3)
+#define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3 && !BY_FP8)
+// FP4 and FP6 of 16-bit values, the latter where FP8 is converted to by an instruction.
+#define BY_FP8 (ELEMENT == 2 && BITS == 6 && VALUE != 0 && __CUDA_ARCH__ >= 890)
+#define BY_LINES (ELEMENT == 2 && BITS == 4 && VALUE != 0 && !PAIR_LINES)
+
+#if BY_FP8
+#include "quantize/encode_fp6.cuh"
+#elif BY_LINES
+#include "quantize/encode_fp4.cuh"
+#endif
 
 #if ELEMENT == 1
 
@@ -143,6 +152,10 @@ encode_vector(const Affine &affine, const ValuePacket &packet, float low, float 
 #else
 #if PAIR_WHOLE
     if (affine.divisor.near) return encode_whole<INSIDE>(affine, packet, low, high, flip);
+#elif BY_FP8
+    if (affine.divisor.near) return encode_fp6<INSIDE>(affine.divisor, packet);
+#elif BY_LINES
+    if (affine.divisor.near) return encode_fp4<INSIDE>(affine.divisor, packet);
 #endif
     Values<WIDTH> values;
     u32 made[WIDTH];
