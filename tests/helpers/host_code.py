@@ -28,6 +28,7 @@ _INSTRUCTIONS = {
     "fma.rn.": "fma_x2<PAIR_KIND>({0}, {1}, {2})",
     "max.": "max_x2<PAIR_KIND>({0}, {1})",
     "cvt.rn.satfinite.": "fp8_x2({1}, {0})",
+    "min.xorsign.abs.bf16x2": "min_xorsign_x2({0}, {1})",
     "min.": "min_x2<PAIR_KIND>({0}, {1})",
 }
 

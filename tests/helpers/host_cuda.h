@@ -132,6 +132,12 @@ template <typename Kind> unsigned min_x2(unsigned a, unsigned b)
 {
     return smaller<Kind>(a, b) | static_cast<unsigned>(smaller<Kind>(a >> 16, b >> 16)) << 16;
 }
+// The smaller magnitude, its sign negative where that of one of the two is.
+inline unsigned min_xorsign_x2(unsigned a, unsigned b)
+{
+    const unsigned low = std::min(a & 0x7FFF, b & 0x7FFF), high = std::min(a >> 16 & 0x7FFF, b >> 16 & 0x7FFF);
+    return high << 16 | low | ((a ^ b) & 0x80008000);
+}
 
 #ifdef EXPONENT
 // FP8 with as many bits of mantissa as the format has: e4m3 of three, e5m2 of two. Nearest of all finite ones, ties to even.

@@ -150,8 +150,15 @@ _WAYS = [
     *[_Way(format_, type_, symmetric=False) for format_ in ("uint4", "int4", "uint8") for type_ in ("f16", "bf16")],
     *[_Way(format_, type_, inside=True) for format_ in ("int4", "int8", "ternary") for type_ in ("f16", "bf16")],
     *[_Way(format_, "bf16", 3) for format_ in ("fp4_e2m1", "fp6_e2m3", "fp6_e3m2", "int8")],
-    *[_Way(format_, "bf16") for format_ in ("fp6_e2m3", "nf4")],
-    *[_Way("fp4_e2m1", type_, inside=inside) for type_ in ("f16", "bf16") for inside in (False, True)],
+    _Way("fp6_e2m3", "bf16"),
+    *[
+        _Way(format_, type_, inside=inside)
+        for format_ in ("fp4_e2m1", "nf4")
+        for type_ in ("f16", "bf16")
+        for inside in (False, True)
+    ],
+    *[_Way(format_, "bf16", architecture=89) for format_ in ("fp4_e2m1", "nf4")],
+    _Way("nf4", "bf16", 3, architecture=89),
     _Way("fp4_e2m1", "f16", 3, width=8),
     *[
         _Way(format_, type_, scales, inside=inside, architecture=89)

@@ -24,7 +24,7 @@ __device__ __forceinline__ u32 nibble_signs(const u32 *words)
 // Wants divisor.near. INSIDE: no quotient is beyond the largest value by more than its rounding.
 template <bool INSIDE>
 __device__ __forceinline__ Packet<WIDTH * BITS / 8>
-encode_fp4(const Divisor &divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
+encode_quotients(const Divisor &divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
 {
     const u32 *words = reinterpret_cast<const u32 *>(packet.words);
     Values<WIDTH> values;

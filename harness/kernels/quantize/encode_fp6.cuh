@@ -35,7 +35,7 @@ template <bool INSIDE> __device__ __forceinline__ u32 join_fp8(u32 four)
 // Wants divisor.near. A power of two changes no digit of a quotient that is not rounded to 0.
 template <bool INSIDE>
 __device__ __forceinline__ Packet<WIDTH * BITS / 8>
-encode_fp6(Divisor divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
+encode_quotients(Divisor divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
 {
     divisor.inverse *= TO_FP8;
 #if SCALE != 3

@@ -16,14 +16,17 @@ typedef Packet<WIDTH * BITS / 8> CodePacket;
 #define CLAMPED_PAIRS (VALUE == 2 && BITS < 8)
 // bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
 #define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3 && !BY_FP8)
-// FP4 and FP6 of 16-bit values, the latter where FP8 is converted to by an instruction.
+// Other formats of 16-bit values: FP6 where an instruction makes FP8, FP4, NF4.
 #define BY_FP8 (ELEMENT == 2 && BITS == 6 && VALUE != 0 && __CUDA_ARCH__ >= 890)
 #define BY_LINES (ELEMENT == 2 && BITS == 4 && VALUE != 0 && !PAIR_LINES)
+#define BY_CELLS (ELEMENT == 3 && VALUE != 0)
 
 #if BY_FP8
 #include "quantize/encode_fp6.cuh"
 #elif BY_LINES
 #include "quantize/encode_fp4.cuh"
+#elif BY_CELLS
+#include "quantize/encode_nf4.cuh"
 #endif
 
 #if ELEMENT == 1
@@ -140,6 +143,16 @@ __device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePa
 
 #endif
 
+#if PAIR_WITHIN
+__device__ __forceinline__ ValuePacket within(ValuePacket packet, float most)
+{
+    u32 *words = reinterpret_cast<u32 *>(packet.words);
+#pragma unroll
+    for (int i = 0; i < WIDTH / 2; ++i) words[i] = pair_within(words[i], pair_from_float(most, most));
+    return packet;
+}
+#endif
+
 // INSIDE: no quotient is beyond the least and the largest code.
 template <bool INSIDE>
 __device__ __forceinline__ CodePacket
@@ -152,10 +165,14 @@ encode_vector(const Affine &affine, const ValuePacket &packet, float low, float 
 #else
 #if PAIR_WHOLE
     if (affine.divisor.near) return encode_whole<INSIDE>(affine, packet, low, high, flip);
-#elif BY_FP8
-    if (affine.divisor.near) return encode_fp6<INSIDE>(affine.divisor, packet);
-#elif BY_LINES
-    if (affine.divisor.near) return encode_fp4<INSIDE>(affine.divisor, packet);
+#elif BY_FP8 || BY_LINES || BY_CELLS
+    if (affine.divisor.near) {
+#if PAIR_WITHIN
+        // Limits of x, rounded to bf16, are off by 2^-9 of themselves: nearest to them is still the largest value.
+        if (!INSIDE) return encode_quotients<true>(affine.divisor, within(packet, high * affine.scale));
+#endif
+        return encode_quotients<INSIDE>(affine.divisor, packet);
+    }
 #endif
     Values<WIDTH> values;
     u32 made[WIDTH];

@@ -34,6 +34,21 @@ __device__ __forceinline__ u32 pair_min(u32 a, u32 b)
     return made;
 }
 
+#if VALUE == 2 && __CUDA_ARCH__ >= 860
+// x, where it is no larger than most, else most with the sign of x; most is not negative.
+#define PAIR_WITHIN 1
+__device__ __forceinline__ u32 pair_within(u32 x, u32 most)
+{
+    u32 made;
+    asm("min.xorsign.abs.bf16x2 %0, %1, %2;" : "=r"(made) : "r"(x), "r"(most));
+    return made;
+}
+#endif
+
 __device__ __forceinline__ u32 pair_of(value_t both) { return both * 0x10001u; }
 
+#endif
+
+#ifndef PAIR_WITHIN
+#define PAIR_WITHIN 0
 #endif
