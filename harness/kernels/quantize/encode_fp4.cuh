@@ -21,23 +21,24 @@ __device__ __forceinline__ u32 nibble_signs(const u32 *words)
     return ((even & 0x0F0F0F0Fu) | (odd & 0xF0F0F0F0u)) & 0x88888888u;
 }
 
-// Wants divisor.near. INSIDE: no quotient is beyond the largest value by more than its rounding.
+#define QUOTIENT_UNIT 1.0f
+
+// INSIDE: no quotient is nearer to what would be above the largest value. values: what signs are of.
 template <bool INSIDE>
 __device__ __forceinline__ Packet<WIDTH * BITS / 8>
-encode_quotients(const Divisor &divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
+encode_quotients(const float (&y)[WIDTH], const Packet<WIDTH * sizeof(value_t)> &values)
 {
-    const u32 *words = reinterpret_cast<const u32 *>(packet.words);
-    Values<WIDTH> values;
-    values.unpack(packet);
+    const u32 *words = reinterpret_cast<const u32 *>(values.words);
     union { Packet<WIDTH * BITS / 8> packet; u32 words[WIDTH / 8]; } out;
 #pragma unroll
     for (int w = 0; w < WIDTH / 8; ++w) {
         u32 made[8];
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            const float y = fabsf(divisor.of(values.at[8 * w + i], 0.0f, 0.0f)); // limits are f32's only
-            const u32 lower = __float_as_uint(fmaf(y, 2.0f, WHOLE)), middle = __float_as_uint(fmaf(y, 1.0f, WHOLE + 2.0f));
-            const u32 upper = __float_as_uint(fmaf(y, 0.5f, WHOLE + 4.0f));
+            const float magnitude = fabsf(y[8 * w + i]);
+            const u32 lower = __float_as_uint(fmaf(magnitude, 2.0f, WHOLE));
+            const u32 middle = __float_as_uint(fmaf(magnitude, 1.0f, WHOLE + 2.0f));
+            const u32 upper = __float_as_uint(fmaf(magnitude, 0.5f, WHOLE + 4.0f));
             made[i] = min(min(lower, middle), INSIDE ? upper : min(upper, WHOLE_BITS + 7));
         }
         out.words[w] = join_codes<8>(made) | nibble_signs(words + 4 * w);

@@ -7,10 +7,10 @@
 
 #if EXPONENT == 2
 #define FP8_PAIR "e4m3x2"
-#define TO_FP8 0x1p-6f  // least normal numbers: 1 and 2^-6
+#define QUOTIENT_UNIT 0x1p-6f  // least normal numbers: 1 and 2^-6
 #else
 #define FP8_PAIR "e5m2x2"
-#define TO_FP8 0x1p-12f // 2^-2 and 2^-14
+#define QUOTIENT_UNIT 0x1p-12f // 2^-2 and 2^-14
 #endif
 
 __device__ __forceinline__ u32 fp8_pair(float first, float second)
@@ -32,25 +32,15 @@ template <bool INSIDE> __device__ __forceinline__ u32 join_fp8(u32 four)
     return __dp4a(codes, 0x00004001u, 0u) + (__dp4a(codes, 0x40010000u, 0u) << 12);
 }
 
-// Wants divisor.near. A power of two changes no digit of a quotient that is not rounded to 0.
+// INSIDE: no quotient is nearer to what is above FP6's largest value.
 template <bool INSIDE>
 __device__ __forceinline__ Packet<WIDTH * BITS / 8>
-encode_quotients(Divisor divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
+encode_quotients(const float (&y)[WIDTH], const Packet<WIDTH * sizeof(value_t)> &)
 {
-    divisor.inverse *= TO_FP8;
-#if SCALE != 3
-    divisor.rest *= TO_FP8;
-#endif
-    Values<WIDTH> values;
-    values.unpack(packet);
     u32 fours[WIDTH / 4];
 #pragma unroll
-    for (int i = 0; i < WIDTH / 4; ++i) {
-        float y[4];
-#pragma unroll
-        for (int j = 0; j < 4; ++j) y[j] = divisor.of(values.at[4 * i + j], 0.0f, 0.0f); // limits are f32's only
-        fours[i] = join_fp8<INSIDE>(fp8_pair(y[0], y[1]) | fp8_pair(y[2], y[3]) << 16);
-    }
+    for (int i = 0; i < WIDTH / 4; ++i)
+        fours[i] = join_fp8<INSIDE>(fp8_pair(y[4 * i], y[4 * i + 1]) | fp8_pair(y[4 * i + 2], y[4 * i + 3]) << 16);
     static_assert(WIDTH % 16 == 0, "whole words of codes");
     union { Packet<WIDTH * BITS / 8> packet; u32 words[WIDTH * BITS / 32]; } out;
 #pragma unroll

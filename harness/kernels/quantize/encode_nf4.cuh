@@ -4,24 +4,24 @@
 #include "common/affine.cuh"
 #include "common/codes.cuh"
 
-// Wants divisor.near. INSIDE: no quotient is beyond -1 and 1 by more than 2^-8.
+#define QUOTIENT_UNIT 1.0f
+
+// INSIDE: no quotient is beyond -1 and 1 by more than 2^-8.
 template <bool INSIDE>
 __device__ __forceinline__ Packet<WIDTH * BITS / 8>
-encode_quotients(const Divisor &divisor, const Packet<WIDTH * sizeof(value_t)> &packet)
+encode_quotients(const float (&y)[WIDTH], const Packet<WIDTH * sizeof(value_t)> &)
 {
     const u8 *cells = reinterpret_cast<const u8 *>(&nf4_cells_here());
-    Values<WIDTH> values;
-    values.unpack(packet);
     union { Packet<WIDTH * BITS / 8> packet; u32 words[WIDTH / 8]; } out;
 #pragma unroll
     for (int w = 0; w < WIDTH / 8; ++w) {
         u32 made[8]; // codes less 1
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            const float y = divisor.of(values.at[8 * w + i], 0.0f, 0.0f); // limits are f32's only
-            const u32 at = INSIDE ? __float_as_uint(fmaf(y, 64.0f, WHOLE + 64.0f)) & 0xFCu : nf4_cell(y);
+            const float own = y[8 * w + i];
+            const u32 at = INSIDE ? __float_as_uint(fmaf(own, 64.0f, WHOLE + 64.0f)) & 0xFCu : nf4_cell(own);
             const float threshold = *reinterpret_cast<const float *>(cells + at);
-            const int below = static_cast<int>(__float_as_uint(y - threshold)) >> 31; // -1 where y is
+            const int below = static_cast<int>(__float_as_uint(own - threshold)) >> 31; // -1 where it is
             made[i] = *reinterpret_cast<const u32 *>(cells + at + sizeof(float[33])) + below;
         }
         out.words[w] = join_codes<8>(made) + 0x11111111u;

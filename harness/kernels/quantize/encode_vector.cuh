@@ -16,7 +16,7 @@ typedef Packet<WIDTH * BITS / 8> CodePacket;
 #define CLAMPED_PAIRS (VALUE == 2 && BITS < 8)
 // bf16 under powers of two: quotients are bf16 again, and its sums count units as f32's do.
 #define PAIR_LINES (ELEMENT == 2 && EXPONENT == 2 && VALUE == 2 && SCALE == 3 && !BY_FP8)
-// Other formats of 16-bit values: FP6 where an instruction makes FP8, FP4, NF4.
+// Other formats of 16-bit values, of quotients in f32: FP6 where an instruction makes FP8, FP4, NF4.
 #define BY_FP8 (ELEMENT == 2 && BITS == 6 && VALUE != 0 && __CUDA_ARCH__ >= 890)
 #define BY_LINES (ELEMENT == 2 && BITS == 4 && VALUE != 0 && !PAIR_LINES)
 #define BY_CELLS (ELEMENT == 3 && VALUE != 0)
@@ -106,6 +106,39 @@ __device__ __forceinline__ CodePacket encode_lines(const ValuePacket &packet, fl
     return out.packet;
 }
 
+#elif BY_FP8 || BY_LINES || BY_CELLS
+
+// Times QUOTIENT_UNIT, a power of two. Clamped in pairs where PAIR_WITHIN: limits of x, rounded to bf16, are off by 2^-9 of
+// themselves, and nearest to their quotients is still the largest value.
+template <bool INSIDE>
+__device__ __forceinline__ void quotients(const Affine &affine, ValuePacket packet, float high, float (&y)[WIDTH])
+{
+    Values<WIDTH> values;
+    if (affine.divisor.near) {
+#if PAIR_WITHIN
+        if (!INSIDE) {
+            u32 *words = reinterpret_cast<u32 *>(packet.words);
+            const u32 most = pair_from_float(high * affine.scale, high * affine.scale);
+#pragma unroll
+            for (int i = 0; i < WIDTH / 2; ++i) words[i] = pair_within(words[i], most);
+        }
+#endif
+        values.unpack(packet);
+        Divisor divisor = affine.divisor;
+        divisor.inverse *= QUOTIENT_UNIT;
+#if SCALE != 3
+        divisor.rest *= QUOTIENT_UNIT;
+#endif
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) y[i] = divisor.of(values.at[i], -high, high);
+    } else {
+        values.unpack(packet);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i)
+            y[i] = fminf(fmaxf(__fdiv_rn(values.at[i], affine.scale), -high), high) * QUOTIENT_UNIT;
+    }
+}
+
 #elif PAIR_WHOLE
 
 template <bool INSIDE>
@@ -143,16 +176,6 @@ __device__ __forceinline__ CodePacket encode_whole(const Affine &affine, ValuePa
 
 #endif
 
-#if PAIR_WITHIN
-__device__ __forceinline__ ValuePacket within(ValuePacket packet, float most)
-{
-    u32 *words = reinterpret_cast<u32 *>(packet.words);
-#pragma unroll
-    for (int i = 0; i < WIDTH / 2; ++i) words[i] = pair_within(words[i], pair_from_float(most, most));
-    return packet;
-}
-#endif
-
 // INSIDE: no quotient is beyond the least and the largest code.
 template <bool INSIDE>
 __device__ __forceinline__ CodePacket
@@ -162,17 +185,13 @@ encode_vector(const Affine &affine, const ValuePacket &packet, float low, float 
     return encode_signs(packet, affine.scale);
 #elif PAIR_LINES
     return encode_lines(packet, affine.divisor.inverse);
+#elif BY_FP8 || BY_LINES || BY_CELLS
+    float y[WIDTH];
+    quotients<INSIDE>(affine, packet, high, y);
+    return encode_quotients<INSIDE || PAIR_WITHIN>(y, packet);
 #else
 #if PAIR_WHOLE
     if (affine.divisor.near) return encode_whole<INSIDE>(affine, packet, low, high, flip);
-#elif BY_FP8 || BY_LINES || BY_CELLS
-    if (affine.divisor.near) {
-#if PAIR_WITHIN
-        // Limits of x, rounded to bf16, are off by 2^-9 of themselves: nearest to them is still the largest value.
-        if (!INSIDE) return encode_quotients<true>(affine.divisor, within(packet, high * affine.scale));
-#endif
-        return encode_quotients<INSIDE>(affine.divisor, packet);
-    }
 #endif
     Values<WIDTH> values;
     u32 made[WIDTH];
