@@ -93,7 +93,8 @@ class _Way:
 
 
 def _values(type_: str) -> np.ndarray:
-    """All finite ones of 16 bits by magnitude, 16 below zero and 16 above in turn; of f32 those of bf16 and as many random ones."""
+    """All finite ones of 16 bits by magnitude, 16 below zero and 16 above in turn, then some in any order, so that neighbours
+    differ in sign; of f32 those of bf16 and as many random ones."""
     if type_ == "f32":
         drawn = np.random.default_rng(0).integers(0, 2**32, 2**16, dtype=np.uint32).view(np.float32)
         found = np.concatenate([_values("bf16").astype(np.float32), drawn[np.isfinite(drawn)]])
@@ -101,7 +102,9 @@ def _values(type_: str) -> np.ndarray:
     above = np.arange(2**15, dtype=np.uint16)
     with np.errstate(invalid="ignore"):
         above = above[np.isfinite(above.view(_TYPES[type_]))].reshape(-1, 1, 16)
-    return np.concatenate([above | 0x8000, above], axis=1).ravel().view(_TYPES[type_])
+    found = np.concatenate([above | 0x8000, above], axis=1).ravel()
+    mixed = np.random.default_rng(2).permutation(found)[:4096]
+    return np.concatenate([found, mixed]).view(_TYPES[type_])
 
 
 def _scales(way: _Way) -> np.ndarray:
