@@ -24,7 +24,7 @@ _MAIN = """
 struct Asked { float scale, zero, low, high; unsigned from, count; };
 int main(int, char **names)
 {
-    std::vector<value_t> x(1 << 17);
+    std::vector<value_t> x(1 << 18);
     FILE *in = fopen(names[1], "rb"), *asked = fopen(names[2], "rb"), *out = fopen(names[3], "wb");
     x.resize(fread(x.data(), sizeof(value_t), x.size(), in));
     begin_encoding();
