@@ -135,7 +135,9 @@ __device__ __forceinline__ void quotients(const Affine &affine, ValuePacket pack
         values.unpack(packet);
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i)
-            y[i] = fminf(fmaxf(__fdiv_rn(values.at[i], affine.scale), -high), high) * QUOTIENT_UNIT;
+            y[i] = __fdiv_rn(values.at[i], affine.scale);
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) y[i] = fminf(fmaxf(y[i], -high), high) * QUOTIENT_UNIT;
     }
 }
 
