@@ -14,7 +14,8 @@ from harness.kernels.specialisation import SOURCE_ROOT
 
 _HERE = Path(__file__).resolve().parent
 _ASSEMBLY = re.compile(
-    r'asm\("(?P<name>[\w.]+)\s*(?P<type>" (?:PAIR_TYPE|FP8_PAIR) "(?:\.f32)?)?[^;]*;"\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);'
+    r'asm\("(?P<name>[\w.]+)\s*(?P<type>" (?:PAIR_TYPE|FP8_PAIR) "(?:\.f32)?)?[^;]*;"'
+    r'\s*:\s*"=\w"\((?P<to>\w+)\)\s*:(?P<operands>[^;]*)\);'
 )
 _INSTRUCTIONS = {
     "cvt.f32.f16": "F16::wide({0})",
