@@ -37,6 +37,7 @@ struct Walk {
     Lookup lookup;
     Range range;
     u64 count;
+    u32 own; // Histogram::own
 
     __device__ __forceinline__ void load(Loaded &to, index_t vector) const
     {
@@ -63,12 +64,23 @@ struct Walk {
 #else
         unpack_codes(from.codes, made, shift);
 #endif
-        histogram().add<WIDTH>(from.codes, shift);
+        histogram().add<WIDTH>(own, from.codes, shift);
 #else
         values[0] = to_float(from.x);
         made[0] = element_value(from.code);
         histogram().add(from.code);
 #endif
+    }
+
+    // All lanes of the warp have a vector: nothing has to be set for those that have none.
+    __device__ __forceinline__ void take(BlockSum &sum, Tally &tally, const Loaded &from, index_t vector,
+                                         const Affine &affine) const
+    {
+        float values[STEP], made[STEP];
+        unpack(from, vector, values, made);
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+        sum.take(tally, values, made, true, static_cast<u32>(vector) * STEP, affine, range);
     }
 
     // All lanes of the warp; nothing where there is no vector.

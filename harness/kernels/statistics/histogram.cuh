@@ -26,36 +26,43 @@ struct Histogram {
         __syncthreads();
     }
 
-    // Where this thread's copy of bin 0 is: two instructions then count a byte.
+    // Where this thread's copy of bin 0 is. Volatile: found once and kept, or the compiler finds it again for each vector.
     __device__ __forceinline__ u32 own() const
     {
-        return static_cast<u32>(__cvta_generic_to_shared(copies)) + threadIdx.x % COPIES * 4;
+        u32 here;
+        asm volatile("mov.u32 %0, %1;"
+                     : "=r"(here)
+                     : "r"(static_cast<u32>(__cvta_generic_to_shared(copies)) + threadIdx.x % COPIES * 4));
+        return here;
     }
 
-    __device__ __forceinline__ static void count(u32 own, u32 bin)
+    __device__ __forceinline__ static void count_at(u32 address)
     {
 #if COUNT_CODES
-        asm volatile("red.shared.add.u32 [%0], 1;" ::"r"(own + bin * (COPIES * 4)));
+        asm volatile("red.shared.add.u32 [%0], 1;" ::"r"(address));
 #endif
     }
+    __device__ __forceinline__ static void count(u32 own, u32 bin) { count_at(own + bin * (COPIES * 4)); }
 
-    // N codes as they are stored, from bit `shift` on.
-    template <int N> __device__ __forceinline__ void add(const Packet<(N * BITS + 7) / 8> &packet, u32 shift)
+    // N codes as they are stored, from bit `shift` on, into the copy that is at `own`.
+    template <int N>
+    __device__ __forceinline__ void add(u32 own, const Packet<(N * BITS + 7) / 8> &packet, u32 shift)
     {
         constexpr int BYTES = (N * BITS + 7) / 8;
         union { Packet<BYTES> packet; u32 words[(BYTES + 3) / 4]; } in;
         in.packet = packet;
-        const u32 here = own();
 #if BY_BYTES
+        // A product of four bytes of which three are 0: taking a byte out, and its bin's place, in one instruction.
+        static_assert(COPIES <= 32, "a bin's bytes are a factor of 8 bits");
 #pragma unroll
-        for (int i = 0; i < BYTES; ++i) count(here, __byte_perm(in.words[i / 4], 0u, 0x4440u | i % 4));
+        for (int i = 0; i < BYTES; ++i) count_at(__dp4a(in.words[i / 4], COPIES * 4u << i % 4 * 8, own));
 #else
         if (N * BITS < 8) in.words[0] >>= shift;
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             u32 code = in.words[i * BITS / 32] >> (i * BITS % 32);
             if (i * BITS % 32 + BITS > 32) code |= in.words[i * BITS / 32 + 1] << (32 - i * BITS % 32);
-            count(here, code & (CODES - 1));
+            count(own, code & (CODES - 1));
         }
 #endif
     }

@@ -86,7 +86,7 @@ __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &
 #pragma unroll
             for (u32 step = 0; step < STEPS; ++step) {
                 const u32 vector = first + (run * TEAMS * STEPS + step) * TEAM;
-                walk.take(sum, tally, loaded[run * STEPS + step], vector, true, affines[run]);
+                walk.take(sum, tally, loaded[run * STEPS + step], vector, affines[run]);
             }
             const Part part = seen.close(sum);
             seen.compare(part, block + run * TEAMS, LENGTH * STEP);
@@ -101,6 +101,7 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
                                             u32 warp, u32 warps, Part *shared)
 {
     constexpr int IN_FLIGHT = STEPS ? 1 : UNROLL; // few are left by tiles
+    constexpr int AT_END = LAYOUT ? IN_FLIGHT : 1; // one block has one end
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
     const u64 items = static_cast<u64>(blocks) * parts;
     const index_t stride = static_cast<index_t>(parts) * TEAM;
@@ -117,18 +118,32 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
         const Affine affine = walk.lookup.of_block(block);
         index_t at = static_cast<index_t>(part) * TEAM + lane;
         // All teams of a warp take as many steps as one whose block is whole.
+        index_t step = 0;
+#if WIDTH && !STEPS
+        // As long as no lane is at its end.
 #pragma unroll 1
-        for (index_t step = 0; step < most; step += IN_FLIGHT * stride) {
+        for (; step < most && __all_sync(ALL_LANES, at + (IN_FLIGHT - 1) * stride < extent.length); step += IN_FLIGHT * stride) {
             Loaded loaded[IN_FLIGHT];
+            index_t vectors[IN_FLIGHT];
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i)
+            for (int i = 0; i < IN_FLIGHT; ++i) walk.load(loaded[i], vectors[i] = extent.vector(at + i * stride, walk.lookup.blocks));
+#pragma unroll
+            for (int i = 0; i < IN_FLIGHT; ++i) walk.take(sum, tally, loaded[i], vectors[i], affine);
+            at += IN_FLIGHT * stride;
+        }
+#endif
+#pragma unroll 1
+        for (; step < most; step += AT_END * stride) {
+            Loaded loaded[AT_END];
+#pragma unroll
+            for (int i = 0; i < AT_END; ++i)
                 if (at + i * stride < extent.length) walk.load(loaded[i], extent.vector(at + i * stride, walk.lookup.blocks));
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) {
+            for (int i = 0; i < AT_END; ++i) {
                 const index_t here = at + i * stride;
                 walk.take(sum, tally, loaded[i], extent.vector(here, walk.lookup.blocks), here < extent.length, affine);
             }
-            at += IN_FLIGHT * stride;
+            at += AT_END * stride;
         }
 #if LAYOUT < 2
         walk.take_rest(sum, tally, there && block == blocks - 1 && part == 0, lane, affine);
@@ -226,7 +241,7 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAM
     begin_elements();
     histogram().clear();
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS);
-    const Walk walk = {x, codes, lookup, {lowest, highest, margin}, count};
+    const Walk walk = {x, codes, lookup, {lowest, highest, margin}, count, histogram().own()};
     const u32 warp = blockIdx.x * WARPS + threadIdx.x / 32, warps = gridDim.x * WARPS;
     Tally tally = {0.0, 0.0f};
     Seen seen = {0.0, -1.0};

@@ -2,20 +2,18 @@
 //
 // Sums are in f64, two conversions and two products an element. What needs more thought (saturated, NaN, Inf, a new largest
 // error) shows in the f32 difference of code and value alone, so that vectors of which no lane of the warp has such an element,
-// nearly all of them, pay one comparison for it.
+// nearly all of them, pay one comparison an element for it.
 #pragma once
 
 #define WARPS (THREADS / 32)
 #define ALL_LANES 0xFFFFFFFFu
 #define FLT_LARGEST 3.402823466e38f
 
-// The greater, NaN where either is.
-__device__ __forceinline__ float max_or_nan(float a, float b)
-{
-    float most;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(most) : "f"(a), "f"(b));
-    return most;
-}
+// Whether the f32 difference of a value and what its code stands for is exact. The codes are the nearest (saturated values are
+// apart, and zero is a code of integers and floats): then value and code differ by no more than a factor of two, or the code
+// stands for 0 (Sterbenz). The least code above 0 takes more than half of its value: ties go to 0, which is even. Not so where
+// halves are rounded (NF4) or there is no zero (binary).
+#define EXACT_DIFFERENCES (ELEMENT == 0 || ELEMENT == 2)
 
 // A value with its place: the larger wins, of equal ones the first. Negative: there is none.
 struct Peak {
@@ -194,15 +192,19 @@ struct BlockSum {
     __device__ __forceinline__ void take(Tally &tally, float (&x)[N], float (&decoded)[N], bool there, u32 first,
                                          const Affine &affine, const Range &range)
     {
-        float most = 0.0f;
-#pragma unroll
-        for (int j = 0; j < N; ++j) most = max_or_nan(most, fabsf(decoded[j] - x[j]));
+        float errors[N];
+        bool unusual = false;
         const float limit = fminf(affine.scale * range.margin, tally.top);
-        if (__any_sync(ALL_LANES, !(most < limit))) {
+#pragma unroll
+        for (int j = 0; j < N; ++j) {
+            errors[j] = decoded[j] - x[j];
+            unusual |= !(fabsf(errors[j]) < limit); // NaN is too
+        }
+        if (__any_sync(ALL_LANES, unusual)) {
             u32 flagged = 0;
 #pragma unroll
             for (int j = 0; j < N; ++j)
-                if (!(fabsf(decoded[j] - x[j]) < limit)) flagged |= 1u << j;
+                if (!(fabsf(errors[j]) < limit)) flagged |= 1u << j;
             touched |= flagged != 0;
 #pragma unroll 1
             for (flagged = there ? flagged : 0; flagged; flagged &= flagged - 1) {
@@ -211,12 +213,14 @@ struct BlockSum {
                 tally.inspect(value, code_value, first + j, affine, range, outside(), missing());
                 put(x, j, value);
                 put(decoded, j, code_value);
+                put(errors, j, code_value - value);
             }
             tally.share();
         }
 #pragma unroll
         for (int j = 0; j < N; ++j) {
-            const double exact = x[j], error = static_cast<double>(decoded[j]) - exact;
+            const double exact = x[j];
+            const double error = EXACT_DIFFERENCES ? static_cast<double>(errors[j]) : static_cast<double>(decoded[j]) - exact;
             inside = fma(error, error, inside);
             tally.signal = fma(exact, exact, tally.signal);
         }
