@@ -14,6 +14,9 @@
 #define BY_BYTES (BITS != 6 && WIDTH * BITS % 8 == 0 && WIDTH > 0)
 #define BINS (BY_BYTES ? 256 : CODES)
 
+// By the byte that is counted: the distance of two bins in bytes, in that byte. In memory, as an operand is read there at no cost.
+__constant__ u32 bin_distances[4] = {COPIES * 4u, COPIES * 4u << 8, COPIES * 4u << 16, COPIES * 4u << 24};
+
 struct Histogram {
     u32 copies[BINS * COPIES];
     u32 codes[CODES];
@@ -55,7 +58,7 @@ struct Histogram {
         // A product of four bytes of which three are 0: taking a byte out, and its bin's place, in one instruction.
         static_assert(COPIES <= 32, "a bin's bytes are a factor of 8 bits");
 #pragma unroll
-        for (int i = 0; i < BYTES; ++i) count_at(__dp4a(in.words[i / 4], COPIES * 4u << i % 4 * 8, own));
+        for (int i = 0; i < BYTES; ++i) count_at(__dp4a(in.words[i / 4], bin_distances[i % 4], own));
 #else
         if (N * BITS < 8) in.words[0] >>= shift;
 #pragma unroll

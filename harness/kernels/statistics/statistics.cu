@@ -120,16 +120,18 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
         // All teams of a warp take as many steps as one whose block is whole.
         index_t step = 0;
 #if WIDTH && !STEPS
-        // As long as no lane is at its end.
+        // As long as no lane is at its end: there is one whose place is not below `before`.
+        const u32 apart = kept(stride), beyond = (IN_FLIGHT - 1) * stride;
+        const u32 before = kept(extent.length > beyond ? extent.length - beyond : 0u);
 #pragma unroll 1
-        for (; step < most && __all_sync(ALL_LANES, at + (IN_FLIGHT - 1) * stride < extent.length); step += IN_FLIGHT * stride) {
+        for (; __all_sync(ALL_LANES, at < before); step += IN_FLIGHT * stride) {
             Loaded loaded[IN_FLIGHT];
             index_t vectors[IN_FLIGHT];
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) walk.load(loaded[i], vectors[i] = extent.vector(at + i * stride, walk.lookup.blocks));
+            for (int i = 0; i < IN_FLIGHT; ++i) walk.load(loaded[i], vectors[i] = extent.vector(at + i * apart, walk.lookup.blocks));
 #pragma unroll
             for (int i = 0; i < IN_FLIGHT; ++i) walk.take(sum, tally, loaded[i], vectors[i], affine);
-            at += IN_FLIGHT * stride;
+            at += IN_FLIGHT * apart;
         }
 #endif
 #pragma unroll 1
