@@ -5,17 +5,26 @@
 #include "statistics/histogram.cuh"
 #include "statistics/tally.cuh"
 
-#if WIDTH && ELEMENT == 0 && BITS == 8
-// The bytes' values as 2^23 and a whole number, less what is too much: exact, and done by units that have time, while the one
-// that converts integers converts to f64 too, at an eighth of their rate.
-__device__ __forceinline__ void bytes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH])
+#if WIDTH && ELEMENT == 0
+// Whole numbers as f32, in two instructions each and none of the unit that converts integers: it converts to f64 too, at an
+// eighth of the others' rate. Codes become the last bits of a power of two whose f32 count ones, which is subtracted: exact.
+__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH * BITS / 8> &packet, float (&values)[WIDTH])
 {
-    union { Packet<WIDTH> packet; u32 words[WIDTH / 4]; } in;
+    constexpr u32 BIAS_OF_SIGNED = SIGNED ? 1u << (BITS - 1) : 0u;
+    union { Packet<WIDTH * BITS / 8> packet; u32 words[(WIDTH * BITS + 31) / 32]; } in;
     in.packet = packet;
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
-        const u32 word = in.words[i / 4] ^ (SIGNED ? 0x80808080u : 0u);
-        values[i] = __uint_as_float(__byte_perm(word, 0x4B000000u, 0x7650u | i % 4)) - (8388608.0f + (SIGNED ? 128.0f : 0.0f));
+        const u32 word = in.words[i * BITS / 32] ^ (SIGNED ? 0xFFFFFFFFu / ((1u << BITS) - 1) << (BITS - 1) : 0u);
+#if BITS == 8
+        const u32 place = 0, bits = __byte_perm(word, 0x4B000000u, 0x7650u | i % 4);
+#else
+        // Where they are, as far as a mantissa reaches: of 32 bits one shift is enough.
+        constexpr u32 REACH = 23 / BITS * BITS;
+        const u32 at = i * BITS % 32, place = at % REACH;
+        const u32 bits = (word >> (at - place) & ((1u << BITS) - 1) << place) | (150u - place) << 23;
+#endif
+        values[i] = __uint_as_float(bits) - (static_cast<float>(1u << (23 - place)) + static_cast<float>(BIAS_OF_SIGNED));
     }
 }
 #endif
@@ -59,8 +68,8 @@ struct Walk {
 #pragma unroll
         for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
         const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
-#if ELEMENT == 0 && BITS == 8
-        bytes_as_floats(from.codes, made);
+#if ELEMENT == 0
+        codes_as_floats(from.codes, made);
 #else
         unpack_codes(from.codes, made, shift);
 #endif
