@@ -24,6 +24,7 @@ ARITHMETICS: dict[str, str] = {
     "bf16": "products of bf16 on the tensor units, sums in f32",
     "fp8": "products of fp8_e4m3 on the tensor units, sums in f32",
     "int8": "products of int8 on the tensor units, sums in int32",
+    "b1": "1-bit products on the tensor cores: AND or XOR, and the count of ones in int32",
     "dp4a": "DP4A on the CUDA cores: four products of int8 and their sum, in int32",
 }
 """Units that operations run on. A multiplication and an addition count as two operations; dense, never with sparsity."""

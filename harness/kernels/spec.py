@@ -58,7 +58,8 @@ class KernelSpec:
     axes collapse to one case. ``definition`` says what the kernel computes where that is not the oracle's definition,
     and the bound it is held to. ``cuda`` describes the source of a kernel that this repository compiles. ``arithmetic`` names
     the unit's rate that bounds its operations (``f16``, ``int8``, ``dp4a`` … of ``harness.backends.cuda.datasheet``).
-    ``requires`` names a package that is not among this one's own (a peer's): without it the kernel's cases are skipped.
+    ``requires`` names a module that is not among this package's own (a peer's): without it the kernel's cases are skipped;
+    ``install`` is what pip calls it, where that is another name.
     ``chooses``: a case of it is run by the fastest of the op's kernels that take it (``harness.tuning``); ``gives_codes``: its
     output is coded once more, so that it never is that one.
     ``reorders_sums``: atomics order its sums, so that figures of its error differ from run to run; what it computes is held
@@ -79,6 +80,7 @@ class KernelSpec:
     cuda: CudaSource | None = None
     arithmetic: str | None = None
     requires: str = ""
+    install: str = ""
     reorders_sums: bool = False
     epilogue: bool = False
     chooses: bool = False
@@ -93,7 +95,7 @@ class KernelSpec:
         if (reason := self.supports(request, device)) is not None:
             return reason
         if self.requires and importlib.util.find_spec(self.requires) is None:
-            return f"needs the package {self.requires}: pip install {self.requires}"
+            return f"needs the package {self.requires}: pip install {self.install or self.requires}"
         return None
 
     def backend_on(self, device: Device) -> str:

@@ -215,6 +215,9 @@ SCHEMES: dict[str, Scheme] = {
         Scheme("w8a8", OperandScheme("int8", "per_channel"), _INT8_TOKEN, "int8 weights and activations"),
         Scheme("w8a16", OperandScheme("int8", "per_channel"), None, "int8 weights, 16-bit activations"),
         *(_w4a16(group) for group in (128, 64, 32)),
+        Scheme(
+            "w4a8", OperandScheme("int4", "per_channel"), _INT8_TOKEN, "int4 weights, int8 activations, a scale a row"
+        ),
         Scheme("w4a8_g128", OperandScheme("int4", "per_group:128"), _INT8_TOKEN, "int4 weights, int8 activations"),
         Scheme("w4a4", OperandScheme("int4", "per_channel"), OperandScheme("int4", "per_token"), "int4 both"),
         Scheme("w2a16_g64", OperandScheme("int2", "per_group:64", symmetric=False), None, "int2 weights"),

@@ -21,6 +21,7 @@ def test_rates_are_what_the_architecture_does_a_clock(row: DataSheet):
         "bf16": does.f16_ops,
         "int8": does.int8_ops,
         "fp8": does.fp8_ops,
+        "b1": 8 * does.int8_ops,
         "dp4a": does.dp4a_lanes and 8 * does.dp4a_lanes,
     }
     for arithmetic, rate in row.rates.items():

@@ -40,6 +40,7 @@ PRESETS = (
     Preset("w4a16_g128", "int4 per_group:128 asymmetric", None, 4 + (32 + 4) / 128),
     Preset("w4a16_g64", "int4 per_group:64 asymmetric", None, 4 + (32 + 4) / 64),
     Preset("w4a16_g32", "int4 per_group:32 asymmetric", None, 4 + (32 + 4) / 32),
+    Preset("w4a8", "int4 per_channel", "int8 per_token", 4 + 32 / 1024, 8 + 32 / 1024),
     Preset("w4a8_g128", "int4 per_group:128", "int8 per_token", 4 + 32 / 128, 8 + 32 / 1024),
     Preset("w4a4", "int4 per_channel", "int4 per_token", 4 + 32 / 1024, 4 + 32 / 1024),
     Preset("w2a16_g64", "int2 per_group:64 asymmetric", None, 2 + (32 + 2) / 64),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _OPS_PER_DP4A = 8  # four products, four additions
+_BITS_A_BYTE = 8
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class DataSheet:
 
     @property
     def rates(self) -> dict[str, float]:
-        """Arithmetic → operations a second, those that there are. dp4a = multiprocessors · lanes · 8 · boost clock."""
+        """Arithmetic → operations a second, those that there are. dp4a = multiprocessors · lanes · 8 · boost clock. b1: eight
+        bits for each byte of int8, as NVIDIA's A100 whitepaper states for that model; no later sheet has a figure."""
         lanes = ARCHITECTURES[self.architecture].dp4a_lanes
         dp4a = self.multiprocessors * lanes * _OPS_PER_DP4A * self.boost_clock_hz if lanes is not None else None
         found = {
@@ -68,6 +70,7 @@ class DataSheet:
             "bf16": self.f16,
             "fp8": self.fp8,
             "int8": self.int8,
+            "b1": _BITS_A_BYTE * self.int8,
             "dp4a": dp4a,
         }
         return {name: rate for name, rate in found.items() if rate is not None}

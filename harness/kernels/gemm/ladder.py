@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.device import Device
 from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
-from harness.kernels.spec import KernelSpec, Request, epilogue_of
+from harness.kernels.spec import KernelSpec, Request, Supports, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
@@ -101,17 +101,25 @@ def _takes_rows(request: Request) -> str | None:
     )
 
 
-def takes_bytes(request: Request, device: Device) -> str | None:
-    """int8 weights without zero points; int8 or uint8 activations, with or without."""
-    reason = _takes(request, ("int8",), ("int8", "uint8")) or _takes_rows(request)
-    if reason:
-        return reason
-    weight, activation = quantized(request, "weight")[0], quantized(request, "activation")[0]
-    if not weight.symmetric:
-        return "takes no zero point of the weight"
-    narrow = activation.format == "int8" and activation.symmetric
-    limit = _S8_SAFE_K if narrow else _U8_SAFE_K
-    return f"int32 sums hold k up to {limit}" if request["activation"].shape[1] > limit else None
+def takes_integers(weights: str, activations: tuple[str, ...]) -> Supports:
+    """Weights of one format without zero points; activations of these, with or without."""
+
+    def supports(request: Request, device: Device) -> str | None:
+        reason = _takes(request, (weights,), activations) or _takes_rows(request)
+        if reason:
+            return reason
+        weight, activation = quantized(request, "weight")[0], quantized(request, "activation")[0]
+        if not weight.symmetric:
+            return "takes no zero point of the weight"
+        narrow = activation.element.signed and activation.symmetric
+        limit = _S8_SAFE_K if narrow else _U8_SAFE_K
+        return f"int32 sums hold k up to {limit}" if request["activation"].shape[1] > limit else None
+
+    return supports
+
+
+takes_bytes = takes_integers("int8", ("int8", "uint8"))
+"""int8 weights; int8 or uint8 activations."""
 
 
 def takes_fp8_rows(request: Request, device: Device) -> str | None:

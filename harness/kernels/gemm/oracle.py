@@ -63,6 +63,8 @@ class Product:
     operands: str = "f32"
     weight_taken: NDArray[np.float32] | None = None
     """The weight [n, k] as the kernel's own definition dequantizes it, where that rounds on the way."""
+    weight_rounding: float = 0
+    """Largest relative error of what each weight adds to a sum, where its rounding is left to the kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,17 +151,18 @@ class GemmProblem:
     def bound_in_f32(self, output: Product) -> Bound:
         """That of an f32 output."""
         following = self.following(output)
-        return following.bound(self._bound_of_sums(output.sums, following.acc.reshape(-1)))
+        return following.bound(self._bound_of_sums(output, following.acc.reshape(-1)))
 
-    def _bound_of_sums(self, sums: str, expected: Float64) -> Bound:
+    def _bound_of_sums(self, output: Product, expected: Float64) -> Bound:
         """Largest error of scaled sums in f32."""
-        if sums == "exact":
+        if output.sums == "exact":
             return lambda part: 4 * F32_ROUNDING * np.abs(expected[part])
         magnitude = self._magnitude.reshape(-1)
-        if sums == "f32":
-            return lambda part: (self.k + 4) * F32_ROUNDING * magnitude[part]
-        of_unit = self._lost_promoted if sums == "fp8_promoted" else self._lost
-        return lambda part: of_unit.reshape(-1)[part] + (self.k + 4) * F32_ROUNDING * magnitude[part]
+        relative = (self.k + 4) * F32_ROUNDING + output.weight_rounding
+        if output.sums == "f32":
+            return lambda part: relative * magnitude[part]
+        of_unit = self._lost_promoted if output.sums == "fp8_promoted" else self._lost
+        return lambda part: of_unit.reshape(-1)[part] + relative * magnitude[part]
 
     @functools.cached_property
     def _lost(self) -> Float64:

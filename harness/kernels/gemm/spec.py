@@ -11,9 +11,11 @@ from harness.kernels.common.supports import (
     unquantized,
 )
 from harness.kernels.gemm import ladder
+from harness.kernels.gemm.transposed_spec import TRANSPOSED
 from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.kernels.torch_peers.products_spec import PRODUCTS
+from harness.kernels.torch_peers.weight_only_spec import WEIGHT_ONLY
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
 
@@ -164,6 +166,7 @@ KERNELS = (
     ),
     reference_spec("gemm", doc="the NumPy oracle run as a kernel (float64 product of dequantized operands)"),
     _cublas("cublas_f16", "CublasF16", "f16", "cuBLAS product in f16, sums in f32"),
+    _cublas("cublas_bf16", "CublasBf16", "bf16", "cuBLAS product in bf16, sums in f32"),
     _cublas("cublas_f32", "CublasF32", "f32", "cuBLAS product in f32"),
     _tiled("dp4a", "Dp4a", "int8", DP4A, 128, "dp4a", "int8 dot products of four, DP4A"),
     _tiled("wmma_s8", "WmmaS8", "int8", WMMA_S8, 128, "int8", "int8 tensor-core product through WMMA"),
@@ -171,6 +174,8 @@ KERNELS = (
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
     *ladder.ROWS,
+    *TRANSPOSED,
     *PRODUCTS,
+    *WEIGHT_ONLY,
     chooser("gemm"),
 )

@@ -67,3 +67,13 @@ class TorchKernel(CudaKernel):
 
         tensor = torch.from_dlpack(array)
         return tensor.view(getattr(torch, self._types[name])) if name in self._types else tensor
+
+
+def handed_over(tensor: Any) -> tuple[Any, str]:
+    """A torch tensor as an array of bytes (CuPy lacks some of torch's types), and what ``types`` calls its type."""
+    import cupy
+    import torch
+
+    return cupy.from_dlpack(tensor.contiguous().reshape(-1).view(torch.uint8).reshape(*tensor.shape[:-1], -1)), str(
+        tensor.dtype
+    ).removeprefix("torch.")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.kernels.common.tensor_problem import TensorProblem
 
-_VALUES = {"f16": "float16", "bf16": "bfloat16"}
+VALUES = {"f16": "float16", "bf16": "bfloat16"}
 CODES = {"int8": "int8", "fp8_e4m3": "float8_e4m3fn", "fp8_e5m2": "float8_e5m2"}
 Read = Callable[[str], NDArray[Any]]
 """An array of the kernel's, by name, on the host."""
@@ -18,5 +18,5 @@ Read = Callable[[str], NDArray[Any]]
 def tensor_types(problem: TensorProblem) -> dict[str, str]:
     """By the names that operands and outputs have."""
     kind, code = problem.type.name, problem.quantized.scheme.format
-    values = {name: _VALUES[kind] for name in ("x", "y", "upstream", "made") if kind in _VALUES}
+    values = {name: VALUES[kind] for name in ("x", "y", "upstream", "made") if kind in VALUES}
     return values | ({"codes": CODES[code]} if code in CODES else {})
