@@ -128,7 +128,10 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
             Loaded loaded[IN_FLIGHT];
             index_t vectors[IN_FLIGHT];
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) walk.load(loaded[i], vectors[i] = extent.vector(at + i * apart, walk.lookup.blocks));
+            for (int i = 0; i < IN_FLIGHT; ++i) {
+                vectors[i] = extent.vector(at + i * apart, walk.lookup.blocks);
+                walk.load(loaded[i], vectors[i]);
+            }
 #pragma unroll
             for (int i = 0; i < IN_FLIGHT; ++i) walk.take(sum, tally, loaded[i], vectors[i], affine);
             at += IN_FLIGHT * apart;
