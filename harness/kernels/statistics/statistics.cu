@@ -3,7 +3,7 @@
 //
 // VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. A TEAM of threads (a part
 // of a warp) has a scale block, or every parts-th step of one, UNROLL vectors a thread in flight. STEPS: vectors a thread has
-// of each block where all blocks are runs of TEAM * STEPS vectors, then UNROLL / STEPS blocks are in flight; else 0.
+// of each block where all blocks are runs of TEAM * STEPS vectors, else 0.
 //
 // The last thread block to end adds up what all have left; the counters it needs are 0 again afterwards. Where blocks are
 // shared by teams, worst() finds the worst of them.
@@ -63,36 +63,80 @@ struct Seen {
 #if LAYOUT < 3
 
 #if STEPS
-// Tiles of whole blocks, UNROLL vectors a thread. Returns the first block that is left.
+// Where a thread's i-th vector of a tile is, from its first on.
+__device__ __forceinline__ u32 tile_vector(u32 i) { return (i / STEPS * TEAMS * STEPS + i % STEPS) * TEAM; }
+
+// Tiles of whole blocks, EACH vectors a thread, UNROLL of them in flight. What is taken is loaded again at once, for what comes
+// after, of the warp's next tile at the end: memory has work while sums are made. Returns the first block that is left.
 __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &seen, u32 warp, u32 warps)
 {
-    constexpr u32 RUNS = UNROLL / STEPS, TILE = TEAMS * RUNS, LENGTH = TEAM * STEPS;
+    constexpr u32 RUNS = STEPS < UNROLL ? UNROLL / STEPS : 1, EACH = RUNS * STEPS, TILE = TEAMS * RUNS, LENGTH = TEAM * STEPS;
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
     const u32 tiles = static_cast<u32>(walk.count / (static_cast<u64>(TILE) * LENGTH * STEP));
     BlockSum sum;
     sum.clear();
+    Loaded loaded[UNROLL];
+    Affine affines[RUNS];
+    u32 first = (warp * TILE + team) * LENGTH + lane; // vector
+    if (warp < tiles) {
+#pragma unroll
+        for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + tile_vector(i));
+#pragma unroll
+        for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(warp * TILE + team + run * TEAMS);
+    }
 #pragma unroll 1
     for (u32 tile = warp; tile < tiles; tile += warps) {
-        const u32 block = tile * TILE + team;
-        const u32 first = block * LENGTH + lane;
-        Loaded loaded[UNROLL];
-        Affine affines[RUNS];
+        const bool more = tile + warps < tiles;
+        const u32 block = tile * TILE + team, following = first + warps * TILE * LENGTH;
 #pragma unroll
-        for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + (i / STEPS * TEAMS * STEPS + i % STEPS) * TEAM);
-#pragma unroll
-        for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(block + run * TEAMS);
-#pragma unroll
-        for (u32 run = 0; run < RUNS; ++run) {
-#pragma unroll
-            for (u32 step = 0; step < STEPS; ++step) {
-                const u32 vector = first + (run * TEAMS * STEPS + step) * TEAM;
-                walk.take(sum, tally, loaded[run * STEPS + step], vector, affines[run]);
-            }
+        for (u32 i = 0; i < EACH; ++i) {
+            const u32 run = i / STEPS, next = i + UNROLL;
+            walk.take(sum, tally, loaded[i % UNROLL], first + tile_vector(i), affines[run]);
+            if (next < EACH)
+                walk.load(loaded[i % UNROLL], first + tile_vector(next));
+            else if (more)
+                walk.load(loaded[i % UNROLL], following + tile_vector(next - EACH));
+            if (i % STEPS != STEPS - 1) continue;
+            if (more) affines[run] = walk.lookup.of_block(block + warps * TILE + run * TEAMS);
             const Part part = seen.close(sum);
             seen.compare(part, block + run * TEAMS, LENGTH * STEP);
         }
+        first = following;
     }
     return tiles * TILE;
+}
+#endif
+
+#if WIDTH && !STEPS
+// How often all lanes of the warp have UNROLL vectors, of `length` from `at` on and `stride` apart.
+__device__ __forceinline__ u32 whole_rounds(u32 length, u32 at, u32 stride)
+{
+    const u32 left = at < length ? (length - at + stride - 1) / stride : 0;
+    return __reduce_min_sync(ALL_LANES, left) / UNROLL;
+}
+
+// UNROLL vectors a round. What is taken is loaded again at once, for the next round: memory has work while sums are made.
+__device__ __forceinline__ void take_rounds(const Walk &walk, BlockSum &sum, Tally &tally, Cursor cursor, u32 rounds,
+                                            const Affine &affine)
+{
+    Loaded loaded[UNROLL];
+    index_t vectors[UNROLL];
+#pragma unroll
+    for (int i = 0; i < UNROLL; ++i) {
+        walk.load(loaded[i], vectors[i] = cursor.vector);
+        cursor.advance(walk.lookup.blocks);
+    }
+#pragma unroll 1
+    for (;;) {
+        const bool more = --rounds;
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            walk.take(sum, tally, loaded[i], vectors[i], affine);
+            if (more) walk.load(loaded[i], vectors[i] = cursor.vector);
+            cursor.advance(walk.lookup.blocks);
+        }
+        if (!more) break;
+    }
 }
 #endif
 
@@ -101,7 +145,7 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
                                             u32 warp, u32 warps, Part *shared)
 {
     constexpr int IN_FLIGHT = STEPS ? 1 : UNROLL; // few are left by tiles
-    constexpr int AT_END = LAYOUT ? IN_FLIGHT : 1; // one block has one end
+    constexpr int AT_END = LAYOUT == 1 ? IN_FLIGHT : 1; // runs have many ends; places in a grid take registers
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
     const u64 items = static_cast<u64>(blocks) * parts;
     const index_t stride = static_cast<index_t>(parts) * TEAM;
@@ -120,22 +164,11 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
         // All teams of a warp take as many steps as one whose block is whole.
         index_t step = 0;
 #if WIDTH && !STEPS
-        // As long as no lane is at its end: there is one whose place is not below `before`.
-        const u32 apart = kept(stride), beyond = (IN_FLIGHT - 1) * stride;
-        const u32 before = kept(extent.length > beyond ? extent.length - beyond : 0u);
-#pragma unroll 1
-        for (; __all_sync(ALL_LANES, at < before); step += IN_FLIGHT * stride) {
-            Loaded loaded[IN_FLIGHT];
-            index_t vectors[IN_FLIGHT];
-#pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) {
-                vectors[i] = extent.vector(at + i * apart, walk.lookup.blocks);
-                walk.load(loaded[i], vectors[i]);
-            }
-#pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) walk.take(sum, tally, loaded[i], vectors[i], affine);
-            at += IN_FLIGHT * apart;
-        }
+        // As long as all lanes have vectors.
+        const u32 rounds = whole_rounds(extent.length, at, stride);
+        if (rounds) take_rounds(walk, sum, tally, Cursor(extent, walk.lookup.blocks, at, stride), rounds, affine);
+        step = rounds * UNROLL * stride;
+        at += step;
 #endif
 #pragma unroll 1
         for (; step < most; step += AT_END * stride) {
