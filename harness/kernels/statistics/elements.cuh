@@ -8,7 +8,8 @@
 #if WIDTH && ELEMENT == 0
 // Whole numbers as f32, in two instructions each and none of the unit that converts integers: it converts to f64 too, at an
 // eighth of the others' rate. Codes become the last bits of a power of two whose f32 count ones, which is subtracted: exact.
-__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH * BITS / 8> &packet, float (&values)[WIDTH])
+// The zero point goes with it.
+__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH * BITS / 8> &packet, float (&values)[WIDTH], float zero)
 {
     constexpr u32 BIAS_OF_SIGNED = SIGNED ? 1u << (BITS - 1) : 0u;
     union { Packet<WIDTH * BITS / 8> packet; u32 words[(WIDTH * BITS + 31) / 32]; } in;
@@ -24,7 +25,26 @@ __device__ __forceinline__ void codes_as_floats(const Packet<WIDTH * BITS / 8> &
         const u32 at = i * BITS % 32, place = at % REACH;
         const u32 bits = (word >> (at - place) & ((1u << BITS) - 1) << place) | (150u - place) << 23;
 #endif
-        values[i] = __uint_as_float(bits) - (static_cast<float>(1u << (23 - place)) + static_cast<float>(BIAS_OF_SIGNED));
+        values[i] = __uint_as_float(bits) - (static_cast<float>(1u << (23 - place)) + static_cast<float>(BIAS_OF_SIGNED) + zero);
+    }
+}
+#elif WIDTH && NATIVE
+// Two fp8 codes become two f16 by one instruction, and f32 by one each: exact.
+__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH], float)
+{
+    union { Packet<WIDTH> packet; u16 pairs[WIDTH / 2]; } in;
+    in.packet = packet;
+#pragma unroll
+    for (int i = 0; i < WIDTH; i += 2) {
+        u32 halves;
+#if EXPONENT == 4
+        asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"(in.pairs[i / 2]));
+#else
+        asm("cvt.rn.f16x2.e5m2x2 %0, %1;" : "=r"(halves) : "h"(in.pairs[i / 2]));
+#endif
+        asm("{.reg .b16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}"
+            : "=f"(values[i]), "=f"(values[i + 1])
+            : "r"(halves));
     }
 }
 #endif
@@ -59,8 +79,9 @@ struct Walk {
 #endif
     }
 
-    // The values, and what the codes stand for at scale 1; codes are counted.
-    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float (&values)[STEP], float (&made)[STEP]) const
+    // The values, and what the codes stand for at scale 1, less the zero point; codes are counted.
+    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float zero, float (&values)[STEP],
+                                           float (&made)[STEP]) const
     {
 #if WIDTH
         Values<WIDTH> unpacked;
@@ -68,15 +89,15 @@ struct Walk {
 #pragma unroll
         for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
         const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
-#if ELEMENT == 0
-        codes_as_floats(from.codes, made);
+#if ELEMENT == 0 || NATIVE
+        codes_as_floats(from.codes, made, zero);
 #else
         unpack_codes(from.codes, made, shift);
 #endif
         histogram().add<WIDTH>(own, from.codes, shift);
 #else
         values[0] = to_float(from.x);
-        made[0] = element_value(from.code);
+        made[0] = element_value(from.code) - zero;
         histogram().add(from.code);
 #endif
     }
@@ -86,9 +107,9 @@ struct Walk {
                                          const Affine &affine) const
     {
         float values[STEP], made[STEP];
-        unpack(from, vector, values, made);
+        unpack(from, vector, affine.zero, values, made);
 #pragma unroll
-        for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+        for (int j = 0; j < STEP; ++j) made[j] *= affine.scale;
         sum.take(tally, values, made, true, static_cast<u32>(vector) * STEP, affine, range);
     }
 
@@ -98,9 +119,9 @@ struct Walk {
     {
         float values[STEP] = {}, made[STEP] = {};
         if (there) {
-            unpack(from, vector, values, made);
+            unpack(from, vector, affine.zero, values, made);
 #pragma unroll
-            for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+            for (int j = 0; j < STEP; ++j) made[j] *= affine.scale;
         }
         sum.take(tally, values, made, there, static_cast<u32>(vector) * STEP, affine, range);
     }

@@ -33,7 +33,7 @@ struct Seen {
         rounding += sum.inside;
         Part part = {sum.inside, 0.0};
         u32 missing = 0;
-        if (__any_sync(ALL_LANES, sum.touched)) {
+        if (sum.touched) {
             Rare &mine = rare();
             mine.clipping[threadIdx.x] += sum.outside();
             mine.left_out[threadIdx.x] += missing = sum.missing();
@@ -49,11 +49,11 @@ struct Seen {
         return part;
     }
 
-    // A mean is made of those only that may be the worst.
+    // A mean is made of those only that may be the worst; none is where nothing is counted, as the sum is 0 then.
     __device__ __forceinline__ void compare(const Part &part, u32 block, double elements)
     {
         const double counted = elements - part.missing;
-        if (counted > 0.0 && part.sum > worst * counted) {
+        if (part.sum > worst * counted) {
             worst = part.sum / counted;
             rare().worst[threadIdx.x] = block;
         }
@@ -77,17 +77,18 @@ __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &
     sum.clear();
     Loaded loaded[UNROLL];
     Affine affines[RUNS];
-    u32 first = (warp * TILE + team) * LENGTH + lane; // vector
+    u32 block = kept(warp * TILE + team), first = kept(block * LENGTH + lane); // of blocks, of vectors
+    const u32 ahead = kept(warps * TILE); // blocks
     if (warp < tiles) {
 #pragma unroll
         for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + tile_vector(i));
 #pragma unroll
-        for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(warp * TILE + team + run * TEAMS);
+        for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(block + run * TEAMS);
     }
 #pragma unroll 1
     for (u32 tile = warp; tile < tiles; tile += warps) {
         const bool more = tile + warps < tiles;
-        const u32 block = tile * TILE + team, following = first + warps * TILE * LENGTH;
+        const u32 following = first + ahead * LENGTH;
 #pragma unroll
         for (u32 i = 0; i < EACH; ++i) {
             const u32 run = i / STEPS, next = i + UNROLL;
@@ -97,11 +98,12 @@ __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &
             else if (more)
                 walk.load(loaded[i % UNROLL], following + tile_vector(next - EACH));
             if (i % STEPS != STEPS - 1) continue;
-            if (more) affines[run] = walk.lookup.of_block(block + warps * TILE + run * TEAMS);
+            if (more) affines[run] = walk.lookup.of_block(block + ahead + run * TEAMS);
             const Part part = seen.close(sum);
             seen.compare(part, block + run * TEAMS, LENGTH * STEP);
         }
         first = following;
+        block += ahead;
     }
     return tiles * TILE;
 }
@@ -226,7 +228,7 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
             if (there) {
                 Loaded loaded;
                 walk.load(loaded, vector);
-                walk.unpack(loaded, vector, values, made);
+                walk.unpack(loaded, vector, 0.0f, values, made);
             }
 #pragma unroll
             for (int j = 0; j < STEP; ++j) {

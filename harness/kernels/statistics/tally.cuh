@@ -191,7 +191,7 @@ template <int N> __device__ __forceinline__ void put(float (&to)[N], u32 j, floa
 // The squared errors of a scale block, as far as this thread sees them; of saturated values apart.
 struct BlockSum {
     double inside;
-    bool touched; // whether there may be something in `outside` and `missing`
+    bool touched; // whether there may be something in `outside` and `missing` of a lane of the warp
 #if LAYOUT == 3
     double own_outside; // of several blocks at once
     u32 own_missing;
@@ -255,7 +255,7 @@ private:
             made[j] = decoded[j];
             if (!(fabsf(errors[j]) < same)) flagged |= 1u << j;
         }
-        touched |= flagged != 0;
+        touched = true;
 #pragma unroll 1
         for (flagged = there ? flagged : 0; flagged; flagged &= flagged - 1) {
             const u32 j = __ffs(flagged) - 1;
