@@ -298,9 +298,9 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAM
                     static_cast<double>(few.saturated[i]), static_cast<double>(few.nan[i]), static_cast<double>(few.inf[i]),
                     static_cast<double>(few.left_out[i]), {few.largest[i], static_cast<double>(few.at[i])},
                     {seen.worst, static_cast<double>(few.worst[i])}};
+    histogram().flush(counters + 1); // first: what is on its way to memory has the time of the sums
     reduce(mine);
     if (threadIdx.x == 0) rows[blockIdx.x] = mine;
-    histogram().flush(counters + 1);
     if (!is_last(counters)) return;
 
     mine.clear();
