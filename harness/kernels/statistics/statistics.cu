@@ -202,7 +202,63 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
 struct Columns {
     Affine affines[STEP];
     BlockSum sums[STEP];
+
+    // A row of them, in all lanes of the warp: one look at all of its errors, and at each column where one is unusual.
+    __device__ __forceinline__ void take(const Walk &walk, Tally &tally, const Loaded &from, index_t vector)
+    {
+        float values[STEP], made[STEP], errors[STEP];
+        walk.unpack(from, vector, 0.0f, values, made);
+        bool unusual = false;
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) {
+            made[j] = affines[j].decode(made[j]);
+            errors[j] = made[j] - values[j];
+            unusual |= !(fabsf(errors[j]) < tally.limit(affines[j], walk.range)); // NaN is too
+        }
+        if (__any_sync(ALL_LANES, unusual)) {
+#pragma unroll
+            for (int j = 0; j < STEP; ++j) take_one(walk, tally, j, values[j], made[j], true, vector);
+            return;
+        }
+#pragma unroll
+        for (int j = 0; j < STEP; ++j)
+            sums[j].add(tally, values[j], EXACT_DIFFERENCES ? errors[j] : static_cast<double>(made[j]) - values[j]);
+    }
+
+    __device__ __forceinline__ void take_one(const Walk &walk, Tally &tally, int j, float value, float made, bool there,
+                                             index_t vector)
+    {
+        const float values[1] = {value}, decoded[1] = {made};
+        sums[j].take(tally, values, decoded, there, static_cast<u32>(vector) * STEP + j, affines[j], walk.range);
+    }
 };
+
+#if WIDTH
+// Every parts-th row from `row` on, UNROLL in flight: what is taken is loaded again at once. Returns the first row that is left.
+__device__ __forceinline__ u32 take_rows(const Walk &walk, Tally &tally, Columns &mine, u32 row, u32 rows, u32 parts, u32 column)
+{
+    if (row >= rows) return row;
+    const index_t across = walk.lookup.blocks.e2, step = static_cast<index_t>(parts) * across;
+    u32 rounds = (rows - row + parts - 1) / parts / UNROLL;
+    if (rounds == 0) return row;
+    index_t vector = static_cast<index_t>(row) * across + column;
+    row += rounds * UNROLL * parts;
+    Loaded loaded[UNROLL];
+#pragma unroll
+    for (int i = 0; i < UNROLL; ++i) walk.load(loaded[i], vector + i * step);
+#pragma unroll 1
+    for (;;) {
+        const bool more = --rounds;
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            mine.take(walk, tally, loaded[i], vector);
+            if (more) walk.load(loaded[i], vector + UNROLL * step);
+            vector += step;
+        }
+        if (!more) return row;
+    }
+}
+#endif
 
 // Warps of columns, a vector a lane, or every parts-th row of them.
 __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32, u32 blocks, u32 parts,
@@ -221,8 +277,12 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
             mine.affines[j] = walk.lookup.of_block(there ? column * STEP + j : 0);
             mine.sums[j].clear();
         }
+        u32 row = part;
+#if WIDTH
+        if (__all_sync(ALL_LANES, there)) row = take_rows(walk, tally, mine, row, rows, parts, column);
+#endif
 #pragma unroll 1
-        for (u32 row = part; row < rows; row += parts) {
+        for (; row < rows; row += parts) {
             const index_t vector = static_cast<index_t>(row) * across + column;
             float values[STEP] = {}, made[STEP] = {};
             if (there) {
@@ -231,11 +291,8 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
                 walk.unpack(loaded, vector, 0.0f, values, made);
             }
 #pragma unroll
-            for (int j = 0; j < STEP; ++j) {
-                const u32 index = static_cast<u32>(vector) * STEP + j;
-                float value[1] = {values[j]}, decoded[1] = {there ? mine.affines[j].decode(made[j]) : 0.0f};
-                mine.sums[j].take(tally, value, decoded, there, index, mine.affines[j], walk.range);
-            }
+            for (int j = 0; j < STEP; ++j)
+                mine.take_one(walk, tally, j, values[j], there ? mine.affines[j].decode(made[j]) : 0.0f, there, vector);
         }
 #pragma unroll
         for (int j = 0; j < STEP; ++j) {

@@ -233,13 +233,13 @@ struct BlockSum {
             add(tally, x[j], EXACT_DIFFERENCES ? errors[j] : static_cast<double>(decoded[j]) - x[j]);
     }
 
-private:
     __device__ __forceinline__ void add(Tally &tally, double x, double error)
     {
         inside = fma(error, error, inside);
         tally.signal = fma(x, x, tally.signal);
     }
 
+private:
     // Copies are changed, and added up here: a value that may come from two places costs each vector a move.
     template <int N>
     __device__ __forceinline__ void look_closer(Tally &tally, const float (&x)[N], const float (&decoded)[N],
