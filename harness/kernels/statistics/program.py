@@ -27,6 +27,8 @@ _ROWS = 16
 """Elements of a column, at least, that a thread adds up before it leaves what it has for others to add."""
 _BUSY = 0.93
 """Share of the teams that have something to do, on average, in a launch that is shared out well."""
+_BUSY_ALONE = 0.85
+"""The same that is enough where no block is shared: sharing takes a second launch (not timed)."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def _share(resident: int, blocks: int, most: int, teams: int) -> Shares:
         rounds = blocks * parts / (resident * teams)
         return rounds / -(-blocks * parts // (resident * teams))
 
+    if busy(1) >= _BUSY_ALONE:
+        return Shares(max(1, min(resident, -(-blocks // teams))), 1)
     least = -(-resident * teams // blocks)  # below that some teams have nothing to do
     choices = range(1, max(1, min(most, 8 * least)) + 1)
     parts = next((parts for parts in choices if busy(parts) >= _BUSY), max(choices, key=busy))
