@@ -119,7 +119,7 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
         index_t at = static_cast<index_t>(part) * TEAM + lane;
         // All teams of a warp take as many steps as one whose block is whole.
         index_t step = 0;
-#if WIDTH && !STEPS
+#if WIDTH && !STEPS && (LAYOUT < 2 || VALUE == 0) // a second loop of blocks over 16-bit values would spill
         // As long as no lane is at its end: there is one whose place is not below `before`.
         const u32 apart = kept(stride), beyond = (IN_FLIGHT - 1) * stride;
         const u32 before = kept(extent.length > beyond ? extent.length - beyond : 0u);
