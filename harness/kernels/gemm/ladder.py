@@ -27,6 +27,10 @@ _FP8 = ("fp8_e4m3", "fp8_e5m2")
 _ROWS_OF_WEIGHT, _ROWS_OF_ACTIVATION = ("per_tensor", "per_channel", "per_token"), ("per_tensor", "per_token")
 _BLOCKS = ("per_block:128x128", "per_group:128")
 _HOPPER = ("sm_90a",)
+ALIGNMENT_BYTES = 1024
+"""Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
+BARRIER_BYTES = 16
+"""Two mbarriers a stage of a ring."""
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel, Output
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
-from harness.kernels.gemm.ladder import FP8_FAST, FP8_PROMOTED, MMA_S8, WGMMA_S8, Step, has_blocks
+from harness.kernels.gemm.ladder import (
+    ALIGNMENT_BYTES,
+    BARRIER_BYTES,
+    FP8_FAST,
+    FP8_PROMOTED,
+    MMA_S8,
+    WGMMA_S8,
+    Step,
+    has_blocks,
+)
 from harness.kernels.gemm.oracle import GemmProblem, Product, Sums, requantized_product
 from harness.kernels.gemm.prepared import column_sums, for_columns, ordered_weight, padded, scales_of_lines
 from harness.numerics.quantize import Quantized
 from harness.numerics.value_types import value_type
 
 _SCALARS = ("row_scales", "column_scales", "zero_points", "column_sums")
-_ALIGNMENT_BYTES = 1024
-"""Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
-_BARRIER_BYTES = 16
-"""Two mbarriers a stage."""
 
 
 class _TensorCoreProduct(CudaKernel):
@@ -52,7 +57,7 @@ class _TensorCoreProduct(CudaKernel):
         self._kernel = self.session.kernel(chosen, "gemm", self._shared_bytes)
         self._extents = tuple(np.uint32(each) for each in (problem.m, problem.n, inputs["activation"].shape[1]))
         self._row_stride = np.uint32(inputs["row_scales"].size > 1)
-        self._output_scale = np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
+        self._output_scale = output_scale_of(problem)
 
     def _operands(self, activation: Quantized, weight: Quantized) -> dict[str, NDArray[Any]]:
         n, columns = self._of.n, self._tile[1]
@@ -93,6 +98,11 @@ def stored_output(problem: GemmProblem) -> Output:
     """The output in the problem's type, or as codes."""
     codes = problem.epilogue.output == "int8"
     return Output((problem.m, problem.n), np.int8 if codes else value_type(problem.dtype).stored)
+
+
+def output_scale_of(problem: GemmProblem) -> np.float32:
+    """Of an output as codes; 1 of any other."""
+    return np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1)
 
 
 def product_of(problem: GemmProblem, stored: NDArray[Any], sums: Sums) -> Product:
@@ -137,7 +147,7 @@ class _Wgmma(_TensorCoreProduct):
 
     @property
     def _shared_bytes(self) -> int:
-        return _ALIGNMENT_BYTES + self._macros["STAGES"] * (sum(self._tile) * 128 + _BARRIER_BYTES)
+        return ALIGNMENT_BYTES + self._macros["STAGES"] * (sum(self._tile) * 128 + BARRIER_BYTES)
 
     def launch_on(self, arrays: Arrays) -> None:
         (rows, columns), cluster = self._tile, self._macros["CLUSTER"]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import NULL, Arrays, CudaKernel
 from harness.backends.cuda.tensor_map import rows_of_bytes
 from harness.device import Device
+from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES
 from harness.kernels.gemm.oracle import GemmProblem, Product
 from harness.kernels.gemm.prepared import (
     PITCH_STEP,
@@ -23,10 +24,8 @@ from harness.kernels.gemm.prepared import (
     turned_weight,
     whole,
 )
-from harness.kernels.gemm.tensor_core import product_of, stored_output
+from harness.kernels.gemm.tensor_core import output_scale_of, product_of, stored_output
 from harness.kernels.gemm.transposed_spec import (
-    ALIGNMENT_BYTES,
-    BARRIER_BYTES,
     TILE_ROWS,
     constants,
     ring,
@@ -67,7 +66,7 @@ class _Transposed(CudaKernel):
         self._kernel = self.session.kernel(self._chosen, "gemm", self._shared_bytes)
         self._scalars = (
             *(np.uint32(each) for each in (problem.m, n, self._pitch, inputs["row_scales"].size > 1)),
-            np.float32(problem.output_scale if problem.epilogue.output == "int8" else 1),
+            output_scale_of(problem),
         )
         self._grid = min(self._tiles * (self._pitch // PITCH_STEP), self.session.multiprocessors)
         if not self._macros["SPLIT"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.kernels.gemm.ladder import epilogue_macros, takes_integers
+from harness.backends.cuda.tensor_map import LINE_BYTES
+from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES, epilogue_macros, takes_integers
 from harness.kernels.spec import KernelSpec, Request, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import Epilogue
@@ -14,12 +15,8 @@ from harness.numerics.value_types import VALUE_TYPES
 SOURCE = "gemm/wgmma_transposed.cu"
 TILE_ROWS = 128
 """Of the weight."""
-LINE_BYTES = 128
 SHARED_BYTES = 226 << 10
 """What a block may have on compute capability 9.0, less what it has outside of the ring."""
-ALIGNMENT_BYTES = 1024
-BARRIER_BYTES = 16
-"""Two mbarriers a stage."""
 _MOST_STAGES = 12
 _TOKENS = (8, 16, 32, 64, 128, 256)
 _FEW_TILES = 1024

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import Output
 from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product
-from harness.kernels.torch_peers.kernel import TorchKernel, handed_over
+from harness.kernels.torch_peers.kernel import TorchKernel, handed_over, on_device
 from harness.kernels.torch_peers.types import VALUES, Read
 from harness.kernels.torch_peers.weight_only import rows_of_scales, unsigned, weight_as_taken
 from harness.numerics.value_types import finfo, value_type
@@ -36,12 +36,14 @@ class Gemlite(TorchKernel):
         described, tensors = layer.get_meta_args(), dict(zip(_TENSORS, layer.get_tensor_args(), strict=True))
         turned = {name for name, each in tensors.items() if not each.is_contiguous() and each.t().is_contiguous()}
 
-        def product(x: Any, y: Any, **tensors: Any) -> None:
-            operands = [tensors[name].t() if name in turned else tensors[name] for name in _TENSORS]
+        def product(x: Any, y: Any, **others: Any) -> None:
+            operands = [others[name].t() if name in turned else others[name] for name in _TENSORS]
             y.copy_(forward_functional(x, None, operands, described, -1))
 
         def read(array: Read) -> Product:
-            rounding = 2 * float(finfo(kind.numpy()).eps) / 2  # the difference from the zero point, and the product
+            rounding = float(
+                finfo(kind.numpy()).eps
+            )  # half a unit of the difference from the zero point, and of the product
             return Product(
                 array("y").view(kind.numpy()),
                 "f32",
@@ -70,14 +72,11 @@ def _layer(problem: GemmProblem, device: Device) -> tuple[Any, NDArray[np.float3
     codes, zeros = unsigned(weight)
     scale = rows_of_scales(weight, weight.params.scale)
 
-    def on_device(array: NDArray[Any], dtype: Any = None) -> Any:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device.name, dtype)
-
     with torch.cuda.device(device.name):
         layer = A16Wn(device=device.name, dtype=dtype).from_weights(
-            on_device(codes.astype(np.uint8)),
-            on_device(scale, dtype),
-            on_device(rows_of_scales(weight, zeros).astype(np.float32), dtype),
+            on_device(codes.astype(np.uint8), device),
+            on_device(scale, device, dtype),
+            on_device(rows_of_scales(weight, zeros).astype(np.float32), device, dtype),
             weight.scheme.element.bits,
             k // weight.tiling.grid[1],
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import Output
 from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product
-from harness.kernels.torch_peers.kernel import TorchKernel, handed_over
+from harness.kernels.torch_peers.kernel import TorchKernel, handed_over, on_device
 from harness.kernels.torch_peers.types import VALUES, Read
 from harness.kernels.torch_peers.weight_only import rows_of_scales, unsigned, weight_as_taken
 from harness.numerics.quantize import Quantized
@@ -50,8 +50,7 @@ class Humming(TorchKernel):
         inputs: dict[str, Any] = {"x": kind.store(problem.activation.values)}
         types = {"x": VALUES[problem.dtype], "y": VALUES[problem.dtype]}
         if activation is not None:
-            scale = np.broadcast_to(activation.params.scale.reshape(-1, 1), (problem.m, 1)).astype(np.float32)
-            inputs |= {"x": activation.codes, "input_scale": np.ascontiguousarray(scale)}
+            inputs |= {"x": activation.codes, "input_scale": rows_of_scales(activation, activation.params.scale)}
             del types["x"]
         for name in ("weight", "weight_scale", "weight_scale_2", "zero_point"):
             if (tensor := getattr(layer, name, None)) is not None:
@@ -74,23 +73,20 @@ def _layer(
     taken_scale = scale if "scale_dtype" in config else kind.round(scale)
     taken = weight_as_taken(weight, taken_scale)
 
-    def on_device(array: NDArray[Any]) -> Any:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(device.name)
-
     with torch.cuda.device(device.name):
         inputs = {"dtype": "int8"} if activation is not None else None
         layer = HummingLayer(n, k, config, inputs, torch_dtype=getattr(torch, VALUES[dtype])).to(device.name)
         bits = weight.scheme.element.bits
-        tensors = {"weight": ops.pack_weight(on_device(stored), bits)}
+        tensors = {"weight": ops.pack_weight(on_device(stored, device), bits)}
         if "scale_dtype" in config:
-            exponents = on_device((scale.view(np.uint32) >> 23).astype(np.uint8))
+            exponents = on_device((scale.view(np.uint32) >> 23).astype(np.uint8), device)
             tensors["weight_scale"] = exponents.view(torch.float8_e8m0fnu)
         else:
             rows = kind.store(rows_of_scales(weight, scale))
-            tensors["weight_scale"] = on_device(rows).view(getattr(torch, VALUES[dtype]))
+            tensors["weight_scale"] = on_device(rows, device).view(getattr(torch, VALUES[dtype]))
         if weight.params.zero_point is not None:
             zeros = rows_of_scales(weight, unsigned(weight)[1])
-            tensors["zero_point"] = ops.pack_weight(on_device(zeros.T), bits).t().contiguous()
+            tensors["zero_point"] = ops.pack_weight(on_device(zeros.T, device), bits).t().contiguous()
         layer.load_from_tensors(tensors)
         layer.transform()
     return layer, taken

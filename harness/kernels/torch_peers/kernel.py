@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
@@ -74,6 +75,12 @@ def handed_over(tensor: Any) -> tuple[Any, str]:
     import cupy
     import torch
 
-    return cupy.from_dlpack(tensor.contiguous().reshape(-1).view(torch.uint8).reshape(*tensor.shape[:-1], -1)), str(
-        tensor.dtype
-    ).removeprefix("torch.")
+    stored = tensor.contiguous().reshape(-1).view(torch.uint8).reshape(*tensor.shape[:-1], -1)
+    return cupy.from_dlpack(stored), str(tensor.dtype).removeprefix("torch.")
+
+
+def on_device(array: NDArray[Any], device: Device, dtype: Any = None) -> Any:
+    """An array as a torch tensor on the device, in torch's ``dtype`` where one is named."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device.name, dtype)

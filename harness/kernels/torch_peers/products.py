@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import Output
 from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product
-from harness.kernels.torch_peers.kernel import TorchKernel
-from harness.kernels.torch_peers.types import CODES, Read
+from harness.kernels.torch_peers.kernel import TorchKernel, on_device
+from harness.kernels.torch_peers.types import CODES, VALUES, Read
+from harness.kernels.torch_peers.weight_only import unsigned
 from harness.numerics.quantize import Quantized
 from harness.numerics.value_types import value_type
 
-_TORCH = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
+_TORCH = {"f32": "float32", **VALUES}
 _K_TILES = 8
 """``innerKTiles`` of tinygemm's packing: k in steps of 16 times that."""
 Entry = Callable[[GemmProblem, Device], TorchKernel]
@@ -114,7 +115,7 @@ def tinygemm_weight(weight: Quantized) -> tuple[NDArray[np.uint8], NDArray[np.ui
     """(two codes a byte [n, k / 2], the earlier one high; scales and offsets [k / group, n, 2], bf16 bits; the weight [n, k] that
     tinygemm makes of them: (code - 8) · scale + offset in f32, rounded to bf16)."""
     bf16 = value_type("bf16")
-    codes = weight.codes.astype(np.int32) + (8 if weight.scheme.element.signed else 0)
+    codes, _ = unsigned(weight)
     scale = bf16.round(weight.params.scale)
     zero = np.zeros_like(scale) if weight.params.zero_point is None else weight.params.zero_point.astype(np.float32)
     middle = np.float32(0 if weight.scheme.element.signed else 8)
@@ -130,7 +131,7 @@ def _packed(nibbles: NDArray[np.uint8], device: Device) -> Any:
     import cupy
     import torch
 
-    packed = torch._convert_weight_to_int4pack(torch.from_numpy(nibbles).to(device.name), _K_TILES)
+    packed = torch._convert_weight_to_int4pack(on_device(nibbles, device), _K_TILES)
     return cupy.from_dlpack(packed.contiguous())
 
 

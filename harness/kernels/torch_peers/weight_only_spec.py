@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from harness.device import Device
-from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
+from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static, unquantized
 from harness.kernels.spec import KernelSpec, Request, Supports
 from harness.numerics.scheme import OperandScheme
 
 _INTEGERS = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
-_UNSIGNED_BITS = (1, 2, 4, 8)
 _OF_HUMMING = "scales are rounded to the 16-bit type of the output, and each dequantized weight once more to it"
 _OF_HUMMING_INT8 = (
     "the weight's scales are rounded to the 16-bit type of the output, and whole sums too before they are scaled"
@@ -46,8 +45,8 @@ def _bits16(request: Request) -> str | None:
 
 def takes_humming(request: Request, device: Device) -> str | None:
     """Integers of 2 to 8 bits, fp8_e4m3 or mxfp4; 16-bit activations."""
-    if request["activation"].scheme is not None:
-        return "takes the activation unquantized"
+    if reason := unquantized(request, "activation"):
+        return reason
     weight, reason = _weight(request, (*_INTEGERS, "fp8_e4m3", "fp4_e2m1"))
     n, k = request["weight"].shape
     reason = reason or _bits16(request) or _multiples(n, k, 64, 64) or _groups(weight, k, (32, 64, 128))
@@ -84,14 +83,11 @@ def takes_humming_int8(request: Request, device: Device) -> str | None:
 
 def takes_gemlite(request: Request, device: Device) -> str | None:
     """Integers of 2, 4 or 8 bits in groups or rows; 16-bit activations."""
-    if request["activation"].scheme is not None:
-        return "takes the activation unquantized"
+    if reason := unquantized(request, "activation"):
+        return reason
     weight, reason = _weight(request, _INTEGERS)
     n, k = request["weight"].shape
-    reason = reason or _bits16(request) or _multiples(n, k, 32, 32) or _groups(weight, k, (32, 64, 128, 256))
-    if reason is None and weight.element.bits not in _UNSIGNED_BITS:
-        return f"takes no weight of {weight.element.bits} bits"
-    return reason
+    return reason or _bits16(request) or _multiples(n, k, 32, 32) or _groups(weight, k, (32, 64, 128, 256))
 
 
 def _row(name: str, supports: Supports, install: str, doc: str, definition: str, arithmetic: str = "f16") -> KernelSpec:
