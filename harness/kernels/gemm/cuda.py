@@ -1,4 +1,4 @@
-"""The products of this repository on the device: dp4a.cu, wmma_s8.cu, int4_packed.cu."""
+"""The products of this repository on the device: dp4a.cu, popc_b1.cu, wmma_s8.cu, int4_packed.cu."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from harness.backends.cuda.kernel import Arrays, CudaKernel, Output
 from harness.device import Device
 from harness.kernels.gemm.oracle import GemmProblem, Product
-from harness.kernels.gemm.spec import DP4A, INT4_PACKED, WMMA_S8
+from harness.kernels.gemm.prepared import bits_of
+from harness.kernels.gemm.spec import DP4A, INT4_PACKED, POPC_B1, WMMA_S8
 from harness.kernels.specialisation import Specialisation
 from harness.numerics.packing import pack_nibbles
 from harness.numerics.quantize import Quantized
@@ -43,7 +44,10 @@ class _TiledProduct(CudaKernel):
         self._grid = (-(-problem.n // _TILE), -(-problem.m // _TILE))
         strides = (int(inputs[name].size > 1) for name in ("row_scales", "column_scales"))
         extents = (problem.m, problem.n, inputs["activation"].shape[1], *strides)
-        self._extents = tuple(np.uint32(extent) for extent in extents)
+        self._extents = tuple(np.uint32(extent) for extent in (*extents, *self._more_extents(problem)))
+
+    def _more_extents(self, problem: GemmProblem) -> tuple[int, ...]:
+        return ()
 
     def launch_on(self, arrays: Arrays) -> None:
         names = ("activation", "weight", "row_scales", "column_scales", "y")
@@ -56,6 +60,8 @@ class _TiledProduct(CudaKernel):
 def _padded_rows(quantized: Quantized, bits: int) -> NDArray[np.uint8]:
     """Codes [rows, k] as bytes [rows, pitch]."""
     codes: NDArray[Any] = quantized.codes
+    if bits == 1:
+        codes = bits_of(quantized)
     if bits == 4:
         if codes.shape[1] % 2:
             codes = np.pad(codes, ((0, 0), (0, 1)))
@@ -83,3 +89,13 @@ class Int4Packed(_TiledProduct):
 
     source = INT4_PACKED
     bits = 4
+
+
+class PopcB1(_TiledProduct):
+    """±1 × ±1, a bit each, by population counts."""
+
+    source = POPC_B1
+    bits = 1
+
+    def _more_extents(self, problem: GemmProblem) -> tuple[int, ...]:
+        return (problem.k,)
