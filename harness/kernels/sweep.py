@@ -79,9 +79,6 @@ def gemm_variants(problem: Any, device: Device) -> Iterator[Variant]:
             yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, **macros)
     for rows in (512, 1024, 4096):
         yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, RASTER_ROWS=rows)
-    for columns, blocks in ((256, 1), (128, 2)):
-        macros = {"TILE_N": columns, "BLOCKS": blocks, "CLUSTER": 2}
-        yield _ladder_variant("wgmma_s8", tensor_core.WgmmaS8, problem, device, **macros)
 
 
 def _ladder_variant(name: str, kind: Any, problem: Any, device: Device, **macros: int) -> Variant:

@@ -131,8 +131,9 @@ def test_capability_of(name, capability):
 
 def test_a_lower_architecture_is_refused_with_the_reason():
     for declared in SOURCES.values():
-        wanted = "needs sm_90a, this is sm_75" if declared.only else "needs compute capability 8.0, sm_75 is lower"
-        assert declared.problem_on("sm_75") == wanted
+        major, minor = declared.capability
+        lower = f"needs compute capability {major}.{minor}, sm_75 is lower"
+        assert declared.problem_on("sm_75") == ("needs sm_90a, this is sm_75" if declared.only else lower)
 
 
 def test_instructions_that_no_later_architecture_has_are_refused_there():

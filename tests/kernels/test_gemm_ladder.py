@@ -16,7 +16,7 @@ from harness.numerics.scheme import OperandScheme
 HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 BLACKWELL = Device("cuda:0", "cuda", "test", "sm_100a", 64 << 30)
 INT8 = OperandScheme("int8", "per_channel")
-MMA, HEADER, PRODUCT = "gemm/mma_s8.cu", "common/hopper.cuh", "common/wgmma_product.cuh"
+MMA, HEADER, PRODUCT = "common/mma_product.cuh", "common/hopper.cuh", "common/wgmma_product.cuh"
 SHARED_BYTES = 227 << 10
 """What a block may have on compute capability 9.0 (CUDA C++ Programming Guide, technical specifications)."""
 
@@ -103,19 +103,18 @@ def test_a_descriptor_finds_the_bytes_that_a_box_brought(address, step):
             assert _swizzled(sought) == written
 
 
-@pytest.mark.parametrize("cluster", [1, 2])
 @pytest.mark.parametrize(
     ("tile_m", "rows", "columns"), [(128, 1, 1), (128, 20, 9), (256, 10, 17), (128, 64, 32), (128, 17, 3)]
 )
-def test_tiles_are_taken_once_each_in_bands(tile_m, rows, columns, cluster):
+def test_tiles_are_taken_once_each_in_bands(tile_m, rows, columns):
     raster_rows = ladder.WGMMA_S8.constants["RASTER_ROWS"]
-    names = {"RASTER_ROWS": raster_rows, "TILE_M": tile_m, "CLUSTER": cluster, "rows": rows, "columns": columns}
+    names = {"RASTER_ROWS": raster_rows, "TILE_M": tile_m, "rows": rows, "columns": columns}
     places = [
         run("common/raster.cuh", "place", tile=tile, row=None, column=None, **names) for tile in range(rows * columns)
     ]
     found = [(each["row"], each["column"]) for each in places]
     assert sorted(found) == [(row, column) for row in range(rows) for column in range(columns)]
-    bands = [row * tile_m * cluster // raster_rows for row, _ in found]
+    bands = [row * tile_m // raster_rows for row, _ in found]
     assert bands == sorted(bands)
     assert all(
         (one[1], one[0]) < (next_[1], next_[0])
@@ -147,6 +146,7 @@ def _problem(kernel: str, shape: dict | None = None, device: Device = HOPPER, **
 INTEGER = {"weight.format": "int8", "activation.format": "int8"}
 UNSIGNED = {**INTEGER, "activation.format": "uint8"}
 ASYMMETRIC = {**INTEGER, "activation.symmetric": False}
+DYNAMIC = {"scheme": "w8a8", "activation.range": "dynamic"}
 
 
 @pytest.mark.parametrize("kernel", ["mma_s8", "wgmma_s8"])
@@ -162,7 +162,23 @@ ASYMMETRIC = {**INTEGER, "activation.symmetric": False}
         ({**INTEGER, "weight.symmetric": False}, {}, "takes no zero point of the weight"),
         ({**INTEGER, "weight.format": "uint8"}, {}, "takes no weight of format uint8"),
         ({**INTEGER, "activation.granularity": "per_group:128"}, {}, "takes no activation scaled per_group"),
-        ({**INTEGER, "activation.range": "dynamic"}, {}, "takes no dynamic range of the activation"),
+        (DYNAMIC, {"k": 256}, None),
+        (DYNAMIC, {"k": 200}, "takes dynamic ranges of the activation where k is a multiple of 128"),
+        (
+            {**DYNAMIC, "activation.granularity": "per_tensor"},
+            {"k": 256},
+            "takes no activation with a dynamic range scaled per_tensor",
+        ),
+        (
+            {**DYNAMIC, "activation.symmetric": False},
+            {"k": 256},
+            "takes dynamic ranges of the activation with scales of f32, without zero points, by minmax",
+        ),
+        (
+            DYNAMIC,
+            {"m": 1, "n": 8, "k": 65536},
+            "holds rows of the activation with a dynamic range in registers: up to 8192 loads of 16 bytes",
+        ),
         ({"scheme": "w8a16"}, {}, "needs a quantized activation"),
         (INTEGER, {"m": 2**31 - 255, "n": 1, "k": 1}, "takes m and n up to 2147483392"),
         (INTEGER, {"m": 1, "n": 2**31 - 255, "k": 1}, "takes m and n up to 2147483392"),

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example_suites import CUDA
 
-from harness.kernels.gemm.prepared import fragment_order, nibbles_in_fragments, turned_order, turned_weight
-from harness.kernels.gemm.transposed_spec import SHARED_BYTES, constants, stage_bytes
+from harness.kernels.gemm.prepared import (
+    nibbles_in_fragments,
+    nibbles_with_scales,
+    padded,
+    swizzled_lines,
+)
+from harness.kernels.gemm.transposed_spec import SHARED_BYTES, Kind, takes_groups
+from harness.kernels.spec import OperandPlan
 from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
-
-
-@pytest.mark.parametrize("order", [turned_order, fragment_order])
-def test_every_row_has_one_place(order):
-    assert sorted(order(128)) == list(range(128))
-
-
-def test_four_outputs_of_a_thread_are_neighbours():
-    order = turned_order(16)
-    for quad in range(4):
-        own = [order[8 * half + 2 * quad + e] for half in range(2) for e in range(2)]
-        assert own == [4 * quad, 4 * quad + 1, 4 * quad + 2, 4 * quad + 3]
 
 
 def _unpacked(words: np.ndarray, tiles: int, lines: int) -> np.ndarray:
@@ -40,20 +35,64 @@ def _unpacked(words: np.ndarray, tiles: int, lines: int) -> np.ndarray:
 def test_threads_unpack_sixteen_times_the_codes(n, k):
     values = np.random.default_rng(0).standard_normal((n, k)).astype(np.float32)
     weight = quantize(values, OperandScheme("int4", "per_channel"))
-    wanted = turned_weight(weight, 128).view(np.int8).astype(np.int32)
+    wanted = padded(weight.codes, -(-n // 128) * 128).view(np.int8).astype(np.int32)
     found = _unpacked(nibbles_in_fragments(weight, 128), *(extent // 128 for extent in wanted.shape))
     assert (found == 16 * wanted).all()
 
 
-@pytest.mark.parametrize("packed", [True, False])
+def test_chunks_of_a_line_stand_where_the_swizzle_puts_them():
+    codes = np.random.default_rng(0).integers(0, 256, (256, 384), dtype=np.uint8)
+    tiles = swizzled_lines(codes, 128).reshape(2, 3, 128, 8, 16)
+    for tile, line, row, chunk in np.ndindex(2, 3, 128, 8):
+        k = line * 128 + chunk * 16
+        assert (tiles[tile, line, row, chunk ^ row % 8] == codes[tile * 128 + row, k : k + 16]).all()
+
+
+def test_scales_of_groups_lie_behind_the_codes_of_their_line():
+    values = np.random.default_rng(0).standard_normal((130, 300)).astype(np.float32)
+    weight = quantize(values, OperandScheme("int4", "per_group:128"))
+    lines = nibbles_with_scales(weight, 128, weight.params.scale).reshape(2, 3, 8192 + 512)
+    assert (lines[:, :, :8192].reshape(-1) == nibbles_in_fragments(weight, 128)).all()
+    scales = lines[:, :, 8192:].copy().view(np.float32)
+    wanted = np.zeros((256, 3), np.float32)
+    wanted[:130] = weight.params.scale
+    assert (scales.transpose(0, 2, 1).reshape(256, 3) == wanted).all()
+
+
+KINDS = [Kind(), Kind(packed=True), Kind(packed=True, grouped=True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("m", [1, 8, 9, 64, 100, 256, 5000])
-def test_a_tile_holds_the_tokens_and_the_ring_fits(m, packed):
-    made = constants(m, 4096, packed=packed)
-    assert made["TILE_T"] == min(256, max(8, 1 << (m - 1).bit_length()))
+def test_a_tile_holds_the_tokens_and_the_ring_fits(m, kind):
+    made = kind.constants(m)
+    assert made["TILE_T"] == min(128 if kind.grouped else 256, max(8, 1 << (m - 1).bit_length()))
     assert made["STAGES"] >= 4
-    assert made["STAGES"] * stage_bytes(made["TILE_T"], packed=packed) < SHARED_BYTES
+    assert made["STAGES"] * kind.stage_bytes(made["TILE_T"]) < SHARED_BYTES
 
 
-def test_few_tiles_are_shared_out():
-    assert constants(1, 28672, packed=True)["SPLIT"] == 1
-    assert constants(8192, 8192, packed=True)["SPLIT"] == 0
+def _request(weight, activation):
+    weight, activation = OperandScheme(**weight), OperandScheme(**activation)
+    return {
+        "weight": OperandPlan((64, 256), weight, 0, "bf16"),
+        "activation": OperandPlan((32, 256), activation, 1, "bf16"),
+    }
+
+
+INT4 = {"format": "int4", "granularity": "per_group:128"}
+TOKEN = {"format": "int8", "granularity": "per_token"}
+
+
+@pytest.mark.parametrize(
+    ("weight", "activation", "reason"),
+    [
+        (INT4, TOKEN, None),
+        ({**INT4, "granularity": "per_channel"}, {**TOKEN, "symmetric": False}, None),
+        (INT4, {**TOKEN, "symmetric": False}, "takes no zero point of the activation with groups"),
+        ({**INT4, "granularity": "per_group:64"}, TOKEN, "takes groups of 128"),
+        ({**INT4, "symmetric": False}, TOKEN, "takes no zero point of the weight"),
+        (INT4, {**TOKEN, "format": "uint8"}, "takes no activation of format uint8"),
+    ],
+)
+def test_w4a8_takes_scales_of_rows_and_of_groups(weight, activation, reason):
+    assert takes_groups(_request(weight, activation), CUDA) == reason

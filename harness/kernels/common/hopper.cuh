@@ -46,29 +46,6 @@ struct Barrier {
     }
 };
 
-// PTX ISA, clusters: blocks that run together and reach each other's shared memory. Rank of this one.
-__device__ __forceinline__ u32 rank_in_cluster()
-{
-    u32 rank;
-    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-    return rank;
-}
-
-// All threads of the cluster come here; what they wrote is known to all afterwards (PTX ISA, barrier.cluster).
-__device__ __forceinline__ void meet_cluster()
-{
-    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
-}
-
-// An arrival at the barrier of the same place in block `rank` (PTX ISA, mapa; mbarrier.arrive on shared::cluster).
-__device__ __forceinline__ void arrive_at(Barrier barrier, u32 rank)
-{
-    asm volatile("{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\n"
-                 "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}" ::"r"(barrier.address),
-                 "r"(rank)
-                 : "memory");
-}
-
 // New barriers are made known to the copies (PTX ISA, membar/fence: fence.mbarrier_init; the async proxy: fence.proxy.async).
 __device__ __forceinline__ void publish_barriers()
 {
@@ -87,15 +64,6 @@ __device__ __forceinline__ void copy_box(u32 to, const TensorMap *map, u32 byte,
 {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
                  "l"(map), "r"(byte), "r"(row), "r"(barrier.address)
-                 : "memory");
-}
-
-// The same into every block of `mask` (bit: rank), at the same place, and telling the barrier at the same place there.
-__device__ __forceinline__ void copy_box_to(u32 to, const TensorMap *map, u32 byte, u32 row, Barrier barrier, u16 mask)
-{
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], "
-                 "[%4], %5;" ::"r"(to),
-                 "l"(map), "r"(byte), "r"(row), "r"(barrier.address), "h"(mask)
                  : "memory");
 }
 

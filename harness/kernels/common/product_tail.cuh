@@ -1,6 +1,8 @@
 // What becomes of the sums of the tensor-core products: zero points, scales, what follows (common/following.cuh), one rounding to
 // the output's type, and stores.
-// VALUE: the output, 0 f32, 1 f16, 2 bf16. ZERO_POINTS 1: the activation has zero points, one a row or a single one.
+// VALUE: the output, 0 f32, 1 f16, 2 bf16. ZERO_POINTS 1: the activation has zero points, one a row or a single one. BINARY 1: sums count
+// the places where both operands have a 1; of values ±1, x = 2 a - 1 and w = 2 b - 1, the product over k places is
+// 4 sum(ab) - (2 sum(a) - k) - 2 sum(b): 2 sum(a) - k stands in place of a row's zero point, 2 sum(b) in place of a column's sum.
 //
 // The fragments of mma.sync m16n8k32 and of wgmma m64nNk32 give a thread two neighbouring columns in eight (PTX ISA, matrix
 // fragments for mma.m16n8k32 and wgmma.mma_async m64nNk32: columns 8 j + 2 (lane % 4) + e of row lane / 4, and of that row + 8).
@@ -10,6 +12,9 @@
 
 #include "common/following.cuh"
 
+#ifndef BINARY
+#define BINARY 0
+#endif
 #define GROUP_COLUMNS 32
 #define OWN_COLUMNS 8
 
@@ -72,7 +77,9 @@ struct Tail {
 #pragma unroll
         for (int i = 0; i < OWN_COLUMNS; ++i) {
             Sum sum = at(i);
-#if ZERO_POINTS
+#if BINARY
+            sum = 4 * sum - row.zero_point - columns.sum[i];
+#elif ZERO_POINTS
             // sum of (q - z) w = sum of q w - z · sum of w, whole numbers throughout (arXiv 1712.05877, section 2.3)
             sum -= row.zero_point * columns.sum[i];
 #endif

@@ -2,126 +2,75 @@
 // (TILE_T). For few tokens, where tiles of 128 of them would be idle, and for weights that are unpacked in registers, which only
 // the rows' operand may come from. sm_90a.
 //
-// PACKED 1: the weight is int4, two codes a byte in the order of fragments (``prepared.py``): a nibble moved to the upper half of
-// its byte is sixteen times its code, so that a word of eight takes three operations; scales make up for the sixteen. 0: int8 codes,
-// a row after another, through shared memory; with BITS 1 eight codes ±1 a byte, 1 for +1.
+// The weight lies as tiles of TILE_W rows by lines of 128 bytes along k, each as it is read, so that one copy of neighbouring bytes
+// fetches it (``prepared.py``). PACKED 1: int4, two codes a byte in the order of fragments: a nibble moved to the upper half of its
+// byte is sixteen times its code, so that a word of eight takes three operations; scales make up for the sixteen. 0: int8 codes in
+// the 128-byte swizzle; with BINARY 1 eight codes ±1 a byte, 1 for +1.
 //
-// Blocks stay. Two warpgroups multiply, each 64 rows of the weight's 128; of a third one a thread fetches lines of 128 along k
-// into a ring of STAGES, ahead of the products. SPLIT 0: a block takes every gridDim.x-th tile of 128 x TILE_T outputs. SPLIT 1:
-// blocks take equal shares of all tiles' lines, so that none is idle (stream-K, arXiv 2301.03598): what several have of a tile
-// is left in `parts`, and who ends last adds it up.
+// GROUPED 1: the packed weight has a scale a row and line, in f32 (less the sixteen), which lie behind its codes: a line's whole sums
+// are scaled and added up in f32. TILE_T is 128 at most then, as both take registers.
+//
+// Blocks stay. Two warpgroups multiply, each 64 rows of the tile's 128; of a third one a thread fetches lines into a ring of STAGES,
+// ahead of the products. Tiles of 128 x TILE_T outputs are shared out as common/pieces.cuh says.
 #pragma once
 
+#include "common/ring.cuh"
 #include "common/wgmma_narrow.cuh"
 
 #include "common/transposed_tail.cuh"
 
-#define WARPGROUP 128
 #define MULTIPLIERS 2
 #define THREADS ((MULTIPLIERS + 1) * WARPGROUP)
 #define BLOCK_ROWS 64
 #define TILE_W (MULTIPLIERS * BLOCK_ROWS)
 #define STEP_BYTES 32
 #define STEPS (LINE_BYTES / STEP_BYTES)
-#define WEIGHT_BYTES (TILE_W * LINE_BYTES / (PACKED ? 2 : 1))
+#define CODE_BYTES (TILE_W * LINE_BYTES / (PACKED ? 2 : 1))
+#define WEIGHT_BYTES (CODE_BYTES + (GROUPED ? TILE_W * 4 : 0))
+#define WEIGHT_ROOM ((WEIGHT_BYTES + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES)
 #define TOKEN_BYTES (TILE_T * LINE_BYTES)
-#define STAGE_BYTES (WEIGHT_BYTES + TOKEN_BYTES)
+#define STAGE_BYTES (WEIGHT_ROOM + TOKEN_BYTES)
 #define SUMS (TILE_T / 2)
+#if GROUPED
+typedef float sum_t;
+#else
+typedef int sum_t;
+#endif
 // 65536 registers: 384 threads begin with 168 each; 128 keep 40, 256 have 232.
 #define PRODUCER_REGISTERS 40
 #define MULTIPLIER_REGISTERS 232
 
 // Bands of RASTER_ROWS tokens, as in common/raster.cuh.
 #define TILE_M TILE_T
-#define CLUSTER 1
 #include "common/raster.cuh"
+
+#define PARTS MULTIPLIERS
+#include "common/shared_tiles.cuh"
 
 extern __shared__ __align__(1024) u8 shared_bytes[];
 
-// Neighbouring bytes, in the background (PTX ISA, cp.async.bulk); addresses and `bytes` are multiples of 16.
-__device__ __forceinline__ void copy_bytes(u32 to, const u8 *from, u32 bytes, Barrier barrier)
-{
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to), "l"(from),
-                 "r"(bytes), "r"(barrier.address)
-                 : "memory");
-}
-
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
-
 struct Ring {
-    u32 base; // stages, each the tokens' tile and the weight's; then the barriers
+    u32 base; // stages, each the tokens' tile and the weight's; what outputs are turned over in; then the barriers
 
     __device__ __forceinline__ u32 tokens(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return tokens(stage) + TOKEN_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {base + STAGES * STAGE_BYTES + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
-};
-
-// What a block does of a tile: lines `first` to `end` of it.
-struct Piece {
-    u32 tile, first, end;
-};
-
-// A block's pieces, one after the other.
-struct Pieces {
-    u32 tiles, lines;
-    u64 at, end; // SPLIT: lines of all tiles, counted through; else tiles
-
-    __device__ __forceinline__ Pieces(u32 tiles, u32 lines) : tiles(tiles), lines(lines)
-    {
-#if SPLIT
-        at = begin_of(blockIdx.x);
-        end = begin_of(blockIdx.x + 1);
-#else
-        at = blockIdx.x;
-        end = tiles;
-#endif
-    }
-    __device__ __forceinline__ u64 total() const { return static_cast<u64>(tiles) * lines; }
-    __device__ __forceinline__ u64 begin_of(u32 block) const { return total() * block / gridDim.x; }
-    // The block that has this line.
-    __device__ __forceinline__ u32 owner(u64 line) const { return static_cast<u32>(((line + 1) * gridDim.x - 1) / total()); }
-    __device__ __forceinline__ bool next(Piece &piece)
-    {
-        if (at >= end) return false;
-#if SPLIT
-        piece.tile = static_cast<u32>(at / lines);
-        piece.first = static_cast<u32>(at % lines);
-        piece.end = static_cast<u32>(min(static_cast<u64>(lines), piece.first + (end - at)));
-        at += piece.end - piece.first;
-#else
-        piece = {static_cast<u32>(at), 0, lines};
-        at += gridDim.x;
-#endif
-        return true;
-    }
+    __device__ __forceinline__ u32 turns(u32 group) const { return base + STAGES * STAGE_BYTES + group * 2 * TURN_BYTES; }
+    __device__ __forceinline__ Barriers barriers() const { return {turns(MULTIPLIERS)}; }
 };
 
 __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &raster, Pieces pieces, const TensorMap *tokens,
-                                             const TensorMap *weight_map, const u8 *packed)
+                                             const u8 *weight)
 {
     Turn turn = {0, 0};
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
         for (u32 line = piece.first; line < piece.end; ++line, turn.next()) {
-            const Barrier full = ring.full(turn.stage);
-            ring.empty(turn.stage).wait(turn.parity ^ 1);
-            full.arrive_expecting(STAGE_BYTES);
-#if PACKED
-            copy_bytes(ring.weight(turn.stage), packed + (static_cast<u64>(column) * pieces.lines + line) * WEIGHT_BYTES,
-                       WEIGHT_BYTES, full);
-#else
-            copy_box(ring.weight(turn.stage), weight_map, line * LINE_BYTES, column * TILE_W, full);
-#endif
+            const Barrier full = ring.barriers().full(turn.stage);
+            ring.barriers().empty(turn.stage).wait(turn.parity ^ 1);
+            full.arrive_expecting(WEIGHT_BYTES + TOKEN_BYTES);
+            const u8 *from = weight + (static_cast<u64>(column) * pieces.lines + line) * WEIGHT_BYTES;
+            copy_bytes(ring.weight(turn.stage), from, WEIGHT_BYTES, full);
             copy_box(ring.tokens(turn.stage), tokens, line * LINE_BYTES, row * TILE_T, full);
         }
     }
@@ -135,14 +84,14 @@ struct Consumer {
     // One arrival a warp: it is done with its own part of a product only.
     __device__ __forceinline__ void release(u32 stage) const
     {
-        if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
+        if (threadIdx.x % 32 == 0) ring.barriers().empty(stage).arrive();
     }
 
 #if PACKED
     // A thread's codes of a line, still packed: sixteen bytes are two steps of k.
     __device__ __forceinline__ void load(u32 (&words)[STEPS * 2]) const
     {
-        const u32 from = ring.weight(turn.stage) + group * (WEIGHT_BYTES / MULTIPLIERS) + threadIdx.x % WARPGROUP * 16;
+        const u32 from = ring.weight(turn.stage) + group * (BLOCK_ROWS * LINE_BYTES / 2) + threadIdx.x % WARPGROUP * 16;
 #pragma unroll
         for (int two = 0; two < STEPS / 2; ++two) {
             u32 *to = words + two * 4;
@@ -153,46 +102,84 @@ struct Consumer {
         }
     }
 
+    // Codes of a line as the products take them.
+    __device__ __forceinline__ static void unpack(u32 (&rows)[STEPS][4], const u32 (&words)[STEPS * 2])
+    {
+#pragma unroll
+        for (int step = 0; step < STEPS; ++step) {
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                rows[step][half] = words[step * 2 + half] << 4 & 0xF0F0F0F0u;
+                rows[step][half + 2] = words[step * 2 + half] & 0xF0F0F0F0u;
+            }
+            pin(rows[step]);
+        }
+    }
+#if GROUPED
+    // Scales of a thread's two rows, of the line that is next.
+    __device__ __forceinline__ void load_scales(float (&scale)[2]) const
+    {
+        const u32 place = group * BLOCK_ROWS + threadIdx.x % WARPGROUP / 32 * WARP_COLUMNS + threadIdx.x % 32 / 4;
+        const u32 from = ring.weight(turn.stage) + CODE_BYTES + place * 4;
+        asm volatile("ld.shared.f32 %0, [%1];" : "=f"(scale[0]) : "r"(from) : "memory");
+        asm volatile("ld.shared.f32 %0, [%1];" : "=f"(scale[1]) : "r"(from + 8 * 4) : "memory");
+    }
+#endif
+
     // The next line is loaded while one is multiplied, but unpacked only when that is done: the compiler lets products wait for each
     // other where registers that one takes are written while another one is under way. The other warpgroup has the unit meanwhile.
-    __device__ __forceinline__ void sum(int (&sums)[SUMS], u32 lines)
+    __device__ __forceinline__ void sum(sum_t (&total)[SUMS], u32 lines)
     {
         u32 words[STEPS * 2];
-        ring.full(turn.stage).wait(turn.parity);
+        ring.barriers().full(turn.stage).wait(turn.parity);
         load(words);
+#if GROUPED
+        int sums[SUMS];
+        float scale[2];
+        load_scales(scale);
+#pragma unroll
+        for (int i = 0; i < SUMS; ++i) total[i] = 0.0f;
+#else
+        int(&sums)[SUMS] = total;
+#endif
         for (u32 i = 0; i < lines; ++i) {
             u32 rows[STEPS][4];
-#pragma unroll
-            for (int step = 0; step < STEPS; ++step) {
-#pragma unroll
-                for (int half = 0; half < 2; ++half) {
-                    rows[step][half] = words[step * 2 + half] << 4 & 0xF0F0F0F0u;
-                    rows[step][half + 2] = words[step * 2 + half] & 0xF0F0F0F0u;
-                }
-                pin(rows[step]);
-            }
+            unpack(rows, words);
             const u32 stage = turn.stage;
             const u64 b = descriptor(ring.tokens(stage));
+#if GROUPED
+            const u32 adds = 0;
+            const float now[2] = {scale[0], scale[1]};
+#else
+            const u32 adds = i;
+#endif
             open_products();
 #pragma unroll
-            for (int step = 0; step < STEPS; ++step) multiply(sums, rows[step], b + step * (STEP_BYTES >> 4), i | step);
+            for (int step = 0; step < STEPS; ++step) multiply(sums, rows[step], b + step * (STEP_BYTES >> 4), adds | step);
             close_products();
             turn.next();
             if (i + 1 < lines) {
-                ring.full(turn.stage).wait(turn.parity);
+                ring.barriers().full(turn.stage).wait(turn.parity);
                 load(words);
+#if GROUPED
+                load_scales(scale);
+#endif
             }
             wait_products<0>();
             pin(sums);
             release(stage);
+#if GROUPED
+#pragma unroll
+            for (int at = 0; at < SUMS; ++at) total[at] = __fmaf_rn(static_cast<float>(sums[at]), now[at / 2 % 2], total[at]);
+#endif
         }
     }
 #else
-    __device__ __forceinline__ void sum(int (&sums)[SUMS], u32 lines)
+    __device__ __forceinline__ void sum(sum_t (&sums)[SUMS], u32 lines)
     {
         u32 before = 0;
         for (u32 i = 0; i < lines; ++i, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
             const u64 a = descriptor(ring.weight(turn.stage) + group * BLOCK_ROWS * LINE_BYTES);
             const u64 b = descriptor(ring.tokens(turn.stage));
             open_products();
@@ -211,118 +198,44 @@ struct Consumer {
 #endif
 };
 
-#if SPLIT
-// The sums that several blocks have of a tile, a warpgroup by itself. `parts`: two places a block, for a piece that begins within
-// its tile and for one that ends within it; `done`: lines of each half tile, 0 before and after a launch.
-struct Parts {
-    int *parts;
-    u32 *done;
-    u32 *last; // in shared memory, one a warpgroup
-
-    __device__ __forceinline__ int *place(u32 block, u32 which, u32 group) const
-    {
-        return parts + ((static_cast<u64>(block) * 2 + which) * MULTIPLIERS + group) * SUMS * WARPGROUP + threadIdx.x % WARPGROUP;
-    }
-    __device__ __forceinline__ static void meet(u32 group)
-    {
-        asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
-    }
-    // Whether `sums` are those of the whole tile now. Most often the block that begins a tile ends last, the others having done
-    // their parts first of all: what it has itself then never leaves its registers.
-    __device__ __forceinline__ bool add(int (&sums)[SUMS], const Piece &piece, const Pieces &pieces, u32 group) const
-    {
-        const u32 own_lines = piece.end - piece.first;
-        u32 *count = done + piece.tile * MULTIPLIERS + group;
-        bool whole = agree(group, [&] { return acquired(count) + own_lines == pieces.lines; });
-        if (!whole) {
-            int *own = place(blockIdx.x, piece.first == 0, group);
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) __stcg(own + i * WARPGROUP, sums[i]);
-            __threadfence();
-            meet(group);
-            whole = agree(group, [&] { return atomicAdd(count, own_lines) + own_lines == pieces.lines; });
-            if (!whole) return false;
-        }
-        __threadfence();
-        if (threadIdx.x % WARPGROUP == 0) *count = 0;
-        const u64 begin = static_cast<u64>(piece.tile) * pieces.lines;
-        const u32 first = pieces.owner(begin), end = pieces.owner(begin + pieces.lines - 1);
-        for (u32 block = first; block <= end; ++block) { // whole numbers: their order does not matter
-            if (block == blockIdx.x) continue;
-            const int *from = place(block, block == first, group);
-#pragma unroll
-            for (int i = 0; i < SUMS; ++i) sums[i] += __ldcg(from + i * WARPGROUP);
-        }
-        return true;
-    }
-    __device__ __forceinline__ static u32 acquired(const u32 *from)
-    {
-        u32 value;
-        asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
-        return value;
-    }
-    // What one thread of the warpgroup finds, known to all.
-    template <typename Find> __device__ __forceinline__ bool agree(u32 group, Find find) const
-    {
-        if (threadIdx.x % WARPGROUP == 0) last[group] = find();
-        meet(group);
-        const bool found = last[group];
-        meet(group); // before it is written again
-        return found;
-    }
-};
-#endif
-
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-gemm(const __grid_constant__ TensorMap tokens, const __grid_constant__ TensorMap weight_map, const u8 *__restrict__ packed,
-     const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
-     const int *__restrict__ column_sums, output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
-     const float *__restrict__ bias, float output_scale, int *__restrict__ parts, u32 *__restrict__ done)
+gemm(const __grid_constant__ TensorMap tokens, const u8 *__restrict__ weight, const float *__restrict__ row_scales,
+     const float *__restrict__ column_scales, const int *__restrict__ zero_points, const int *__restrict__ column_sums,
+     output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride, const float *__restrict__ bias, float output_scale,
+     sum_t *__restrict__ parts, u32 *__restrict__ done)
 {
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     const Ring ring = {(shared_address(shared_bytes) + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES};
     const Raster raster = {(m + TILE_T - 1) / TILE_T, (n + TILE_W - 1) / TILE_W};
     Pieces pieces(raster.tiles(), pitch / LINE_BYTES);
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
-#if SPLIT
     __shared__ u32 last[MULTIPLIERS];
-#endif
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            ring.full(stage).init(1);
-            ring.empty(stage).init(MULTIPLIERS * WARPGROUP / 32);
-        }
-        publish_barriers();
-    }
-    __syncthreads();
 
     if (group == MULTIPLIERS) {
         give_registers_back<PRODUCER_REGISTERS>();
         if (threadIdx.x % WARPGROUP == 0) {
+            ring.barriers().init(MULTIPLIERS * WARPGROUP / 32);
             prefetch_map(&tokens);
-#if !PACKED
-            prefetch_map(&weight_map);
-#endif
-            fetch_pieces(ring, raster, pieces, &tokens, &weight_map, packed);
         }
+        __syncwarp();
+        asm volatile("bar.arrive 0, %0;" ::"n"(THREADS) : "memory"); // copies begin before the others are here
+        if (threadIdx.x % WARPGROUP == 0) fetch_pieces(ring, raster, pieces, &tokens, weight);
         return;
     }
     take_registers<MULTIPLIER_REGISTERS>();
-    const TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
+    asm volatile("bar.sync 0, %0;" ::"n"(THREADS) : "memory"); // nobody waits for a barrier that is not there
+    TransposedTail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale,
+                           ring.turns(group), group, 0};
     Consumer consumer = {ring, group, {0, 0}};
-#if SPLIT
-    const Parts shared = {parts, done, last};
-#endif
+    const Parts<sum_t> shared = {parts, done, last};
     for (Piece piece; pieces.next(piece);) {
         u32 row, column;
         raster.place(piece.tile, row, column);
-        const u32 first = column * TILE_W + group * BLOCK_ROWS + threadIdx.x % WARPGROUP / 32 * WARP_COLUMNS;
+        const u32 first = column * TILE_W + group * BLOCK_ROWS;
         tail.prefetch(first);
-        int sums[SUMS];
-        consumer.sum(sums, piece.end - piece.first);
-#if SPLIT
-        if (piece.end - piece.first < pieces.lines && !shared.add(sums, piece, pieces, group)) continue;
-#endif
+        sum_t sums[SUMS];
+        consumer.sum(sums, piece.lines());
+        if (piece.lines() < pieces.lines && !shared.add(sums, piece, pieces, group, group)) continue;
         tail.put(sums, row * TILE_T, first);
     }
 }

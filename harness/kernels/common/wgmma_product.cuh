@@ -5,9 +5,6 @@
 // products and across tiles. `full` barriers say that a stage's bytes are there, `empty` ones that all warps are done with it.
 // Tiles are laid out by the 128-byte swizzle, and k needs no tail: what lies beyond the matrices arrives as zeros.
 //
-// CLUSTER 2: two blocks take tiles below each other, and of the weight's tile, which they share, each fetches one half for
-// both: the L2 cache is read a third less. A stage is then empty when the warps of both are done with it.
-//
 // TILE_N is 128 or 256, BLOCKS 1 or 2.
 //
 // PROMOTED 1: sums of fp8 products, which the unit keeps in fewer bits than f32 has, are added to f32 ones every 128 of k
@@ -15,6 +12,7 @@
 // and 128 x 128 of the weight.
 #pragma once
 
+#include "common/ring.cuh"
 #include "common/wgmma.cuh"
 
 #include "common/product_tail.cuh"
@@ -33,47 +31,35 @@
 
 #include "common/raster.cuh"
 
+#if PROMOTED
+typedef float total_t;
+#else
+typedef sum_t total_t;
+#endif
+
 extern __shared__ __align__(1024) u8 shared_bytes[];
-
-// A place in the ring, and the parity of the barriers' phase there.
-struct Turn {
-    u32 stage, parity;
-
-    __device__ __forceinline__ void next()
-    {
-        stage = stage + 1 == STAGES ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
 
 struct Ring {
     u32 base; // stages, each the activation's tile and the weight's; then the barriers
 
     __device__ __forceinline__ u32 activation(u32 stage) const { return base + stage * STAGE_BYTES; }
     __device__ __forceinline__ u32 weight(u32 stage) const { return activation(stage) + TILE_M * LINE_BYTES; }
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {base + STAGES * STAGE_BYTES + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {base + STAGES * (STAGE_BYTES + 8) + stage * 8}; }
+    __device__ __forceinline__ Barriers barriers() const { return {base + STAGES * STAGE_BYTES}; }
 };
 
 __device__ __forceinline__ void fetch_tiles(const Ring &ring, const Raster &raster, const TensorMap *activation,
-                                            const TensorMap *weight, u32 lines, u32 rank)
+                                            const TensorMap *weight, u32 lines)
 {
     Turn turn = {0, 0};
-    for (u32 tile = blockIdx.x / CLUSTER; tile < raster.tiles(); tile += gridDim.x / CLUSTER) {
+    for (u32 tile = blockIdx.x; tile < raster.tiles(); tile += gridDim.x) {
         u32 row, column;
         raster.place(tile, row, column);
         for (u32 line = 0; line < lines; ++line, turn.next()) {
-            const Barrier full = ring.full(turn.stage);
-            ring.empty(turn.stage).wait(turn.parity ^ 1);
+            const Barrier full = ring.barriers().full(turn.stage);
+            ring.barriers().empty(turn.stage).wait(turn.parity ^ 1);
             full.arrive_expecting(STAGE_BYTES);
-            copy_box(ring.activation(turn.stage), activation, line * LINE_BYTES, (row * CLUSTER + rank) * TILE_M, full);
-#if CLUSTER == 1
+            copy_box(ring.activation(turn.stage), activation, line * LINE_BYTES, row * TILE_M, full);
             copy_box(ring.weight(turn.stage), weight, line * LINE_BYTES, column * TILE_N, full);
-#else
-            const u32 part = rank * (TILE_N / CLUSTER);
-            copy_box_to(ring.weight(turn.stage) + part * LINE_BYTES, weight, line * LINE_BYTES, column * TILE_N + part, full,
-                        (1 << CLUSTER) - 1);
-#endif
         }
     }
 }
@@ -97,11 +83,7 @@ struct Consumer {
     // One arrival a warp: it is done with its own part of a product only.
     __device__ __forceinline__ void release(u32 stage) const
     {
-#if CLUSTER == 1
-        if (threadIdx.x % 32 == 0) ring.empty(stage).arrive();
-#else
-        if (threadIdx.x % 32 < CLUSTER) arrive_at(ring.empty(stage), threadIdx.x % 32); // what it read came from all of them
-#endif
+        if (threadIdx.x % 32 == 0) ring.barriers().empty(stage).arrive();
     }
 
     // Sums stay in the tensor cores' registers over all of k; a stage is given back when the next one's products are under way.
@@ -109,7 +91,7 @@ struct Consumer {
     {
         u32 before = 0;
         for (u32 line = 0; line < lines; ++line, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
             open_products();
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) multiply_line(sums[i], activation(i), ring.weight(turn.stage), line);
@@ -127,20 +109,25 @@ struct Consumer {
     }
 
 #if PROMOTED
-    // A line's sums are added to `total`; meanwhile the other warpgroup's products have the unit for themselves.
+    // A line's sums are added to `total`; meanwhile the other warpgroup's products have the unit for themselves. Scales of a line are
+    // asked for while the line before is multiplied: they come from as far as the L2 cache.
     template <typename Scales>
     __device__ __forceinline__ void sum_promoted(float (&total)[BLOCKS][SUMS], u32 lines, const Scales &scales)
     {
         sum_t sums[SUMS];
+        float2 next[BLOCKS];
+#pragma unroll
+        for (int i = 0; i < BLOCKS; ++i) next[i] = scales(i, 0);
         for (u32 line = 0; line < lines; ++line, turn.next()) {
-            ring.full(turn.stage).wait(turn.parity);
+            ring.barriers().full(turn.stage).wait(turn.parity);
 #pragma unroll
             for (int i = 0; i < BLOCKS; ++i) {
                 pin(sums);
                 open_products();
                 multiply_line(sums, activation(i), ring.weight(turn.stage), 0);
                 close_products();
-                const float2 scale = scales(i, line);
+                const float2 scale = next[i];
+                next[i] = scales(i, min(line + 1, lines - 1));
                 wait_products<0>();
                 pin(sums);
                 if (i == BLOCKS - 1) release(turn.stage);
@@ -184,15 +171,15 @@ template <typename Sum> __device__ __forceinline__ void put_block(const Tail &ta
 }
 
 // `row_scales` and `column_scales` of BLOCK_SCALES are [lines, m] and [columns / 128, lines].
-__device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &raster, const Tail &tail, u32 lines, u32 group, u32 rank)
+__device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &raster, const Tail &tail, u32 lines, u32 group)
 {
     Consumer consumer = {ring, group, {0, 0}};
-    for (u32 tile = blockIdx.x / CLUSTER; tile < raster.tiles(); tile += gridDim.x / CLUSTER) {
+    for (u32 tile = blockIdx.x; tile < raster.tiles(); tile += gridDim.x) {
         u32 row, column;
         raster.place(tile, row, column);
-        const u32 first_row = (row * CLUSTER + rank) * TILE_M, first_column = column * TILE_N;
+        const u32 first_row = row * TILE_M, first_column = column * TILE_N;
 #if PROMOTED
-        float sums[BLOCKS][SUMS] = {};
+        total_t sums[BLOCKS][SUMS] = {};
         consumer.sum_promoted(sums, lines, [&](int i, u32 line) {
 #if BLOCK_SCALES
             const u32 own = first_row + consumer.first_row(i) + threadIdx.x % WARPGROUP / 32 * 16 + threadIdx.x % 32 / 4;
@@ -205,7 +192,7 @@ __device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &r
 #endif
         });
 #else
-        sum_t sums[BLOCKS][SUMS];
+        total_t sums[BLOCKS][SUMS];
         consumer.sum(sums, lines);
 #endif
 #pragma unroll
@@ -213,11 +200,7 @@ __device__ __forceinline__ void multiply_tiles(const Ring &ring, const Raster &r
     }
 }
 
-extern "C" __global__ void
-#if CLUSTER > 1
-    __cluster_dims__(CLUSTER, 1, 1)
-#endif
-    __launch_bounds__(THREADS, 1)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ TensorMap weight,
      const float *__restrict__ row_scales, const float *__restrict__ column_scales, const int *__restrict__ zero_points,
      const int *__restrict__ column_sums, output_t *__restrict__ y, u32 m, u32 n, u32 pitch, u32 row_stride,
@@ -225,38 +208,22 @@ gemm(const __grid_constant__ TensorMap activation, const __grid_constant__ Tenso
 {
     // The swizzle asks for tiles at multiples of 1024 bytes: room for that is part of what is asked for.
     const Ring ring = {(shared_address(shared_bytes) + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES};
-    const Raster raster = {(m + TILE_M * CLUSTER - 1) / (TILE_M * CLUSTER), (n + TILE_N - 1) / TILE_N};
+    const Raster raster = {(m + TILE_M - 1) / TILE_M, (n + TILE_N - 1) / TILE_N};
     const u32 lines = (pitch + LINE_BYTES - 1) / LINE_BYTES;
     const u32 group = __shfl_sync(0xFFFFFFFF, threadIdx.x / WARPGROUP, 0); // known to be the same all through a warp
 
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < STAGES; ++stage) {
-            ring.full(stage).init(1);
-            ring.empty(stage).init(CLUSTER * MULTIPLIERS * WARPGROUP / 32);
-        }
-        publish_barriers();
-    }
-#if CLUSTER == 1
-    const u32 rank = 0;
-    __syncthreads();
-#else
-    const u32 rank = rank_in_cluster();
-    meet_cluster(); // the other block's barriers are there before anyone arrives at them
-#endif
+    ring.barriers().begin(MULTIPLIERS * WARPGROUP / 32);
 
     if (group == MULTIPLIERS) {
         give_registers_back<PRODUCER_REGISTERS>();
         if (threadIdx.x % WARPGROUP == 0) {
             prefetch_map(&activation);
             prefetch_map(&weight);
-            fetch_tiles(ring, raster, &activation, &weight, lines, rank);
+            fetch_tiles(ring, raster, &activation, &weight, lines);
         }
     } else {
         take_registers<MULTIPLIER_REGISTERS>();
         const Tail tail = {y, row_scales, column_scales, zero_points, column_sums, m, n, row_stride, bias, output_scale};
-        multiply_tiles(ring, raster, tail, lines, group, rank);
+        multiply_tiles(ring, raster, tail, lines, group);
     }
-#if CLUSTER > 1
-    meet_cluster(); // nobody leaves whose barriers another one may still arrive at
-#endif
 }

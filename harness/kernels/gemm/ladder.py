@@ -9,13 +9,14 @@ from typing import Literal
 
 from harness.device import Device
 from harness.kernels.common.supports import format_in, granularity_in, one_level, quantized, static
+from harness.kernels.gemm.dynamic_rows import takes_dynamic_rows
 from harness.kernels.spec import KernelSpec, Request, Supports, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 from harness.numerics.value_types import VALUE_TYPES
 
-Kind = Literal["int", "fp8"]
+Kind = Literal["int", "fp8", "bits"]
 
 _MAX_ROWS = 2**31 - 256
 """Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
@@ -31,6 +32,13 @@ ALIGNMENT_BYTES = 1024
 """Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
 BARRIER_BYTES = 16
 """Two mbarriers a stage of a ring."""
+_RING_BYTES = {8: 88 << 10, 16: 96 << 10, 32: 112 << 10, 64: 128 << 10}
+
+
+def ring_bytes(tokens: int, room: int) -> int:
+    """Of a ring where tiles of the weight come with so many tokens. What is under way needs to hide what memory takes; more of it
+    stands before the answers that blocks wait for who share a tile (``NOTES.md``)."""
+    return min(room, _RING_BYTES.get(tokens, room))
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,8 @@ class Step:
         self, activation: OperandScheme, weight: OperandScheme, dtype: str, epilogue: Epilogue = NOTHING
     ) -> Specialisation:
         """The compilation for these schemes and this output."""
-        of_codes = {
+        of_codes: Mapping[str, int] = {
+            "bits": {},
             "int": {
                 "A_UNSIGNED": int(activation.format == "uint8"),
                 "ZERO_POINTS": int(not activation.symmetric),
@@ -67,7 +76,8 @@ class Step:
 
 
 MMA_S8 = Step("gemm/mma_s8.cu", "int", {"STAGES": 4, "DEPTH": 64, "RASTER_ROWS": 2048})
-_WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048, "CLUSTER": 1}
+MMA_B1 = Step("gemm/mma_b1.cu", "bits", MMA_S8.constants)
+_WIDE = {"TILE_N": 256, "BLOCKS": 1, "STAGES": 4, "RASTER_ROWS": 2048}
 _TALL = {**_WIDE, "TILE_N": 128, "BLOCKS": 2}
 """Registers for sums in f32 beside those of the unit are there for 128 columns."""
 WGMMA_S8 = Step("gemm/wgmma_s8.cu", "int", _WIDE)
@@ -91,7 +101,13 @@ def _takes(request: Request, weights: tuple[str, ...], activations: tuple[str, .
     """Formats, ranges and the number of rows."""
     for role, formats in (("weight", weights), ("activation", activations)):
         scheme, missing = quantized(request, role)
-        if reason := missing or format_in(scheme, formats, role) or static(scheme, role) or one_level(scheme):
+        if reason := missing or format_in(scheme, formats, role) or one_level(scheme):
+            return reason
+    if reason := static(quantized(request, "weight")[0], "weight"):
+        return reason
+    if quantized(request, "activation")[0].range == "dynamic":
+        bytes_ = tuple(each for each in activations if each in ("int8", *_FP8))
+        if reason := takes_dynamic_rows(request, bytes_):
             return reason
     rows = max(request["activation"].shape[0], request["weight"].shape[0])
     return f"takes m and n up to {_MAX_ROWS}" if rows > _MAX_ROWS else None
@@ -159,6 +175,18 @@ ROWS = (
         supports=takes_bytes,
         cuda=CudaSource(MMA_S8.source, MMA_S8.of_request, 224),
         arithmetic="int8",
+        epilogue=True,
+    ),
+    KernelSpec(
+        "mma_b1",
+        "gemm",
+        "cuda",
+        "kernel",
+        "harness.kernels.gemm.tensor_core:MmaB1",
+        "bits of both operands by mma.sync m16n8k256: AND, and the count of ones",
+        supports=takes_integers("binary", ("binary",)),
+        cuda=CudaSource(MMA_B1.source, MMA_B1.of_request, 224),
+        arithmetic="b1",
         epilogue=True,
     ),
     KernelSpec(

@@ -81,6 +81,7 @@ class GemmProblem:
     weight_bits: float | None
     """Stored bits an element; None where it is not quantized."""
     activation_bits: float | None
+    """The same; of values, in their own type, where the range is found with the product."""
     weight_sqnr_db: float | None
     activation_sqnr_db: float | None
     product: MatrixProduct = host_product
@@ -216,7 +217,7 @@ class Gemm:
             if schemes == (None, None)
             else tensors.cached(("expected", key, schemes), expected, lambda array: int(array.nbytes)),
             _bits(operands["weight"]),
-            _bits(operands["activation"]),
+            _bits_read(operands["activation"]),
             own_sqnr("weight", weight),
             own_sqnr("activation", activation),
             tensors.product,
@@ -342,6 +343,12 @@ def operand_sqnr(prepared: Prepared) -> float | None:
         return None
     comparison = Comparison(prepared.values, dequantize(prepared.quantized))
     return decibel(comparison.signal_power, comparison.noise_power)
+
+
+def _bits_read(operand: Operand) -> float | None:
+    if operand.scheme is not None and operand.scheme.range == "dynamic":
+        return 8.0 * value_type(operand.dtype).bytes
+    return _bits(operand)
 
 
 def _bits(operand: Operand) -> float | None:

@@ -12,12 +12,15 @@ from harness.kernels.common.supports import (
 )
 from harness.kernels.gemm import ladder
 from harness.kernels.gemm.transposed_spec import TRANSPOSED
+from harness.kernels.gemm.weight_gemv import WEIGHT_GEMV
+from harness.kernels.gemm.weight_wgmma import WEIGHT_WGMMA
 from harness.kernels.spec import OUTPUT, KernelSpec, Request, Supports, reference_spec
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.kernels.torch_peers.products_spec import PRODUCTS
 from harness.kernels.torch_peers.weight_only_spec import WEIGHT_ONLY
 
 DP4A, WMMA_S8, INT4_PACKED = "gemm/dp4a.cu", "gemm/wmma_s8.cu", "gemm/int4_packed.cu"
+POPC_B1 = "gemm/popc_b1.cu"
 
 _BYTES = ("int8", "uint8")
 _INT32_SAFE_K = 2**31 // 2**16
@@ -132,7 +135,9 @@ def _cublas(name: str, entry: str, arithmetic: str, doc: str) -> KernelSpec:
     return KernelSpec(name, "gemm", "cuda", "baseline", entry, doc, ignores=_BOTH, arithmetic=arithmetic)
 
 
-def _tiled(name: str, entry: str, element: str, source: str, registers: int, arithmetic: str, doc: str) -> KernelSpec:
+def _tiled(
+    name: str, entry: str, element: str, source: str, registers: int, arithmetic: str | None, doc: str
+) -> KernelSpec:
     cuda = CudaSource(source, lambda request: Specialisation.of(source), registers)
     entry = f"harness.kernels.gemm.cuda:{entry}"
     supports = _codes_product(element)
@@ -173,8 +178,11 @@ KERNELS = (
     _tiled(
         "int4_packed", "Int4Packed", "int4", INT4_PACKED, 112, "int8", "packed int4 operands, on the int8 tensor cores"
     ),
+    _tiled("popc_b1", "PopcB1", "binary", POPC_B1, 128, None, "bits of both operands on the ordinary cores: XOR, POPC"),
     *ladder.ROWS,
     *TRANSPOSED,
+    WEIGHT_GEMV,
+    WEIGHT_WGMMA,
     *PRODUCTS,
     *WEIGHT_ONLY,
     chooser("gemm"),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from harness.backends.cuda.tensor_map import LINE_BYTES
-from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES, epilogue_macros, takes_integers
-from harness.kernels.spec import KernelSpec, Request, epilogue_of
+from harness.device import Device
+from harness.kernels.common.supports import quantized
+from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES, epilogue_macros, ring_bytes, takes_integers
+from harness.kernels.gemm.prepared import whole
+from harness.kernels.spec import KernelSpec, Request, Supports, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import Epilogue
 from harness.numerics.scheme import OperandScheme
@@ -15,31 +19,46 @@ from harness.numerics.value_types import VALUE_TYPES
 SOURCE = "gemm/wgmma_transposed.cu"
 TILE_ROWS = 128
 """Of the weight."""
+TURN_BYTES = 4 * 32 * 128
+"""What outputs are turned over in: of two warpgroups twice 32 tokens of 64 columns of 16 bits."""
 SHARED_BYTES = 226 << 10
 """What a block may have on compute capability 9.0, less what it has outside of the ring."""
-_MOST_STAGES = 12
 _TOKENS = (8, 16, 32, 64, 128, 256)
-_FEW_TILES = 1024
-"""Fewer are shared out line by line: with 132 blocks of a H200 the last round of eight is a tenth of the time at most."""
 _HOPPER = ("sm_90a",)
 
 
-def constants(m: int, n: int, *, packed: bool) -> dict[str, int]:
-    """Macros for m tokens and n rows of the weight."""
-    tokens = next((each for each in _TOKENS if m <= each), _TOKENS[-1])
-    tiles = -(-n // TILE_ROWS) * -(-m // tokens)
-    return {"PACKED": int(packed), **ring(tokens, packed=packed), "SPLIT": int(tiles < _FEW_TILES), "RASTER_ROWS": 2048}
+@dataclass(frozen=True)
+class Kind:
+    """How the weight lies in memory: ``packed`` two codes a byte, ``grouped`` with a scale a row and line of k."""
 
+    packed: bool = False
+    grouped: bool = False
 
-def ring(tokens: int, *, packed: bool) -> dict[str, int]:
-    """Tiles of so many tokens, and the stages that there is room for."""
-    stages = (SHARED_BYTES - ALIGNMENT_BYTES) // (stage_bytes(tokens, packed=packed) + BARRIER_BYTES)
-    return {"TILE_T": tokens, "STAGES": min(_MOST_STAGES, stages)}
+    @classmethod
+    def of(cls, weight: OperandScheme) -> Kind:
+        return cls(weight.format == "int4", weight.blocks.kind == "per_group")
 
+    def stage_bytes(self, tokens: int) -> int:
+        """What a stage has room for of both tiles, whole atoms of the swizzle of the weight's."""
+        codes, scales = TILE_ROWS * LINE_BYTES // (2 if self.packed else 1), TILE_ROWS * 4 if self.grouped else 0
+        return codes + whole(scales, ALIGNMENT_BYTES) + tokens * LINE_BYTES
 
-def stage_bytes(tokens: int, *, packed: bool) -> int:
-    """A line of k of both operands' tiles."""
-    return tokens * LINE_BYTES + TILE_ROWS * LINE_BYTES // (2 if packed else 1)
+    def ring(self, tokens: int) -> dict[str, int]:
+        """Tiles of so many tokens, and the stages of the ring."""
+        stage = self.stage_bytes(tokens) + BARRIER_BYTES
+        room = SHARED_BYTES - ALIGNMENT_BYTES - TURN_BYTES
+        return {"TILE_T": tokens, "STAGES": ring_bytes(tokens, room) // stage}
+
+    def constants(self, m: int) -> dict[str, int]:
+        """Macros for m tokens."""
+        sizes = _TOKENS[:-1] if self.grouped else _TOKENS
+        tokens = next((each for each in sizes if m <= each), sizes[-1])
+        return {
+            "PACKED": int(self.packed),
+            "GROUPED": int(self.grouped),
+            **self.ring(tokens),
+            "RASTER_ROWS": 2048,
+        }
 
 
 def specialise(
@@ -57,7 +76,7 @@ def specialise(
     return Specialisation.of(
         SOURCE,
         VALUE=tuple(VALUE_TYPES).index(dtype),
-        **({"BITS": 1} if activation.format == "binary" else {"BITS": 0, **of_codes}),
+        **({"BINARY": 1} if activation.format == "binary" else {"BINARY": 0, **of_codes}),
         **epilogue_macros(epilogue),
         **macros,
     )
@@ -68,12 +87,35 @@ def of_request(request: Request) -> Specialisation:
     activation, weight = request["activation"], request["weight"]
     assert activation.scheme is not None, "planned for a quantized activation"
     assert weight.scheme is not None, "planned for a quantized weight"
-    macros = constants(activation.shape[0], weight.shape[0], packed=weight.scheme.format == "int4")
+    macros = Kind.of(weight.scheme).constants(activation.shape[0])
     return specialise(activation.scheme, activation.dtype, epilogue_of(request), macros)
 
 
+_GROUPS = "per_group:128"
+_BYTES = ("int8", "uint8")
+
+
+def takes_groups(request: Request, device: Device) -> str | None:
+    """int4 weights with a scale a row, or a row and 128 of k; int8 or uint8 activations, in groups without zero points."""
+    weight, _ = quantized(request, "weight")
+    if weight.granularity != _GROUPS:
+        if weight.blocks.kind == "per_group":
+            return "takes groups of 128"
+        return takes_integers("int4", _BYTES)(request, device)
+    rows = {**request, "weight": replace(request["weight"], scheme=replace(weight, granularity="per_channel"))}
+    if reason := takes_integers("int4", ("int8",))(rows, device):
+        return reason
+    return (
+        None if quantized(request, "activation")[0].symmetric else "takes no zero point of the activation with groups"
+    )
+
+
 def _row(
-    name: str, weight: str, activations: tuple[str, ...], entry: str, doc: str, arithmetic: str = "int8"
+    name: str,
+    entry: str,
+    doc: str,
+    supports: Supports,
+    arithmetic: str = "int8",
 ) -> KernelSpec:
     return KernelSpec(
         name,
@@ -82,42 +124,37 @@ def _row(
         "kernel",
         f"harness.kernels.gemm.transposed:{entry}",
         doc,
-        supports=takes_integers(weight, activations),
+        supports=supports,
         cuda=CudaSource(SOURCE, of_request, 168, only=_HOPPER),
         arithmetic=arithmetic,
         epilogue=True,
     )
 
 
-_BYTES = ("int8", "uint8")
 TRANSPOSED = (
     _row(
         "wgmma_s8_transposed",
-        "int8",
-        _BYTES,
         "WgmmaS8Transposed",
         "int8 tensor-core product by wgmma, the weight's rows first: for few tokens",
+        takes_integers("int8", _BYTES),
     ),
     _row(
         "wgmma_w4a8",
-        "int4",
-        _BYTES,
         "WgmmaW4A8",
         "packed int4 weights, int8 activations: int8 tensor-core product by wgmma, weights unpacked in registers",
+        takes_groups,
     ),
     _row(
         "wgmma_w4a4",
-        "int4",
-        ("int4",),
         "WgmmaW4A4",
         "packed int4 operands on the int8 tensor cores by wgmma: weights unpacked in registers, activations before",
+        takes_integers("int4", ("int4",)),
     ),
     _row(
         "wgmma_b1",
-        "binary",
-        ("binary",),
         "WgmmaB1",
         "bits of both operands by wgmma: AND, and the count of ones",
+        takes_integers("binary", ("binary",)),
         arithmetic="b1",
     ),
 )
