@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.helpers.host_code import build
+from host_code import build
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="compiles headers for the host: needs g++")
 
