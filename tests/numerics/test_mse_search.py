@@ -175,7 +175,10 @@ def test_medium_blocks(name: str, distribution: str) -> None:
         ("binary", "student_t", "e4m3"),
     ],
 )
-def test_large_blocks(name: str, distribution: str, scale_format: str, size: int) -> None:
+def test_large_blocks(
+    name: str, distribution: str, scale_format: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mse_search, "SWEPT_STEPS", 1000)  # by the grid, whatever the format
     assert_least(sample(distribution, size), name, scale_format, points=250)
 
 
@@ -188,7 +191,7 @@ def test_the_grid_of_large_blocks_agrees_with_the_sweep(
     x = sample(distribution, 6000)
     scale_max = to_f32(np.array([np.abs(x).max() / positive[-1]]))
     swept = minimise_mse(x[None], positive, negative, scale_max, to_f32)
-    monkeypatch.setattr(mse_search, "SWEPT_ELEMENTS", 1000)
+    monkeypatch.setattr(mse_search, "SWEPT_STEPS", 1000)
     searched = minimise_mse(x[None], positive, negative, scale_max, to_f32)
     found, least = errors(x, positive, negative, np.concatenate([searched, swept]))
     assert abs(loss_db(found, least, x)) <= MARGIN_DB
