@@ -13,6 +13,7 @@ sums in f32 must not come out finite.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +30,7 @@ from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
 from harness.numerics.metrics import Comparison, decibel
 from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
-from harness.numerics.quantize import dequantize
+from harness.numerics.quantize import Quantized, dequantize
 from harness.numerics.value_types import finfo, value_type
 
 if TYPE_CHECKING:
@@ -285,11 +286,13 @@ def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Fl
 def _real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
     """``real_values``, in float32 where that holds them (and float64 would be moved about for nothing)."""
     q = prepared.quantized
-    values = _unscaled(prepared, rows)
     if q is None:
-        return values
-    scale = q.tiling.expand(q.params.scale)
-    return values * (scale if rows is None or len(scale) == 1 else _rows_of(scale, rows)).astype(np.float64)
+        return _unscaled(prepared, rows)
+
+    def made(some: NDArray[np.int64]) -> NDArray[Any]:
+        return _unscaled_rows(q, some) * _of_rows(q.params.scale, q, some).astype(np.float64)
+
+    return _by_rows(made, q, rows, np.float64)
 
 
 def _unscaled(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
@@ -297,13 +300,38 @@ def _unscaled(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDAr
     q = prepared.quantized
     if q is None:
         return prepared.values if rows is None else _rows_of(prepared.values, rows)
-    values = q.scheme.element.decode(q.codes if rows is None else _rows_of(q.codes, rows))
+    return _by_rows(lambda some: _unscaled_rows(q, some), q, rows, np.float32)
+
+
+def _unscaled_rows(q: Quantized, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    values = q.scheme.element.decode(q.codes[rows])
     if q.params.zero_point is not None:
-        zero_point = q.tiling.expand(q.params.zero_point)
-        values -= zero_point if rows is None or len(zero_point) == 1 else _rows_of(zero_point, rows)
+        values -= _of_rows(q.params.zero_point, q, rows)
     if q.invalid is not None:
-        values[q.invalid if rows is None else _rows_of(q.invalid, rows)] = np.nan
+        values[q.invalid[rows]] = np.nan
     return values
+
+
+def _of_rows(grid: NDArray[Any], q: Quantized, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Entries of the blocks of some rows, so that they broadcast against these."""
+    of_rows = grid if len(grid) == 1 else grid[rows // q.tiling.block[0]]
+    if of_rows.shape[1] == 1:
+        return of_rows
+    return np.repeat(of_rows, q.tiling.block[1], axis=1)[:, : q.tiling.shape[1]]
+
+
+def _by_rows(
+    function: Callable[[NDArray[np.int64]], NDArray[Any]], q: Quantized, rows: NDArray[np.int64] | None, dtype: Any
+) -> NDArray[Any]:
+    """What ``function`` gives for sets of ``rows`` (None: all) of an operand, on all cores."""
+    chosen = np.arange(len(q.codes)) if rows is None else rows
+    made = np.empty((len(chosen), q.codes.shape[1]), dtype)
+
+    def fill(part: slice) -> None:
+        made[part] = function(chosen[part])
+
+    in_parts(fill, len(chosen), max(1, PART_ELEMENTS // max(1, q.codes.shape[1])))
+    return made
 
 
 def quantized_product(
