@@ -13,7 +13,6 @@ sums in f32 must not come out finite.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,12 +24,12 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
+from harness.kernels.gemm.operand_values import operand_sqnr, quantized_product, rows_of, sampled_rows, split_scale
 from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
-from harness.numerics.metrics import Comparison, decibel
-from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
-from harness.numerics.quantize import Quantized, dequantize
+from harness.numerics.metrics import Comparison
+from harness.numerics.parallel import count_where
 from harness.numerics.value_types import finfo, value_type
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class GemmProblem:
 
     def checked(self, values: NDArray[Any]) -> NDArray[Any]:
         """The ``rows`` of an array with a row for each of the output's."""
-        return _rows_of(values, self.rows)
+        return rows_of(values, self.rows)
 
     @property
     def output_scale(self) -> np.float32:
@@ -198,7 +197,7 @@ class Gemm:
         key = (case.seed, case.shape, case.reference_rows)
 
         def exact() -> Float64:
-            return tensors.product(_rows_of(activation.values, rows), weight.values)
+            return tensors.product(rows_of(activation.values, rows), weight.values)
 
         def expected() -> Float64:
             return quantized_product(activation, weight, rows, tensors.product)
@@ -266,113 +265,6 @@ class Gemm:
         return Work(int(read / 8) + stored.dtype.itemsize * m * n, 2 * m * n * k, int(read / 8))
 
 
-def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
-    """All rows, or ``limit`` of them chosen by the seed, in order."""
-    if m <= limit:
-        return np.arange(m)
-    return np.sort(np.random.default_rng([seed, m]).choice(m, limit, replace=False))
-
-
-def _rows_of(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """``array[rows]``; where those are all of them, the array itself."""
-    return array if len(rows) == len(array) else array[rows]
-
-
-def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
-    """What the operand's codes stand for, in float64 without intermediate rounding (the values where unquantized)."""
-    return _real_values(prepared, rows).astype(np.float64, copy=False)
-
-
-def _real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
-    """``real_values``, in float32 where that holds them (and float64 would be moved about for nothing)."""
-    q = prepared.quantized
-    if q is None:
-        return _unscaled(prepared, rows)
-
-    def made(some: NDArray[np.int64]) -> NDArray[Any]:
-        return _unscaled_rows(q, some) * _of_rows(q.params.scale, q, some).astype(np.float64)
-
-    return _by_rows(made, q, rows, np.float64)
-
-
-def _unscaled(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-    """The values of the operand's codes less their zero points, which f32 holds; the values where unquantized."""
-    q = prepared.quantized
-    if q is None:
-        return prepared.values if rows is None else _rows_of(prepared.values, rows)
-    return _by_rows(lambda some: _unscaled_rows(q, some), q, rows, np.float32)
-
-
-def _unscaled_rows(q: Quantized, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    values = q.scheme.element.decode(q.codes[rows])
-    if q.params.zero_point is not None:
-        values -= _of_rows(q.params.zero_point, q, rows)
-    if q.invalid is not None:
-        values[q.invalid[rows]] = np.nan
-    return values
-
-
-def _of_rows(grid: NDArray[Any], q: Quantized, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Entries of the blocks of some rows, so that they broadcast against these."""
-    of_rows = grid if len(grid) == 1 else grid[rows // q.tiling.block[0]]
-    if of_rows.shape[1] == 1:
-        return of_rows
-    return np.repeat(of_rows, q.tiling.block[1], axis=1)[:, : q.tiling.shape[1]]
-
-
-def _by_rows(
-    function: Callable[[NDArray[np.int64]], NDArray[Any]], q: Quantized, rows: NDArray[np.int64] | None, dtype: Any
-) -> NDArray[Any]:
-    """What ``function`` gives for sets of ``rows`` (None: all) of an operand, on all cores."""
-    chosen = np.arange(len(q.codes)) if rows is None else rows
-    made = np.empty((len(chosen), q.codes.shape[1]), dtype)
-
-    def fill(part: slice) -> None:
-        made[part] = function(chosen[part])
-
-    in_parts(fill, len(chosen), max(1, PART_ELEMENTS // max(1, q.codes.shape[1])))
-    return made
-
-
-def quantized_product(
-    activation: Prepared,
-    weight: Prepared,
-    rows: NDArray[np.int64] | None = None,
-    product: MatrixProduct = host_product,
-) -> Float64:
-    """x̂ · ŵᵀ. Scales that are the same all along k are applied after the sums, so that whole numbers add up exactly."""
-    x, x_scale = _split_scale(activation, rows)
-    w, w_scale = _split_scale(weight)
-    made = product(x, w)
-
-    def apply(part: slice) -> None:
-        if x_scale is not None:
-            made[part] *= x_scale[part]
-        if w_scale is not None:
-            made[part] *= w_scale.T
-
-    if x_scale is not None or w_scale is not None:
-        in_parts(apply, len(made), PART_ELEMENTS // made.shape[1])
-    return made
-
-
-def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[NDArray[Any], Float64 | None]:
-    """(values, scale [rows, 1]) whose product is ``real_values``; None (of 1) where the scale varies along k."""
-    q = prepared.quantized
-    if q is None or q.tiling.grid[1] > 1:
-        return _real_values(prepared, rows), None
-    scale = np.broadcast_to(q.tiling.expand(q.params.scale), (q.tiling.shape[0], 1)).astype(np.float64)
-    return _unscaled(prepared, rows), scale if rows is None else _rows_of(scale, rows)
-
-
-def operand_sqnr(prepared: Prepared) -> float | None:
-    """SQNR of the operand itself; None where it is not quantized."""
-    if prepared.quantized is None:
-        return None
-    comparison = Comparison(prepared.values, dequantize(prepared.quantized))
-    return decibel(comparison.signal_power, comparison.noise_power)
-
-
 def _bits_read(operand: Operand) -> float | None:
     if operand.scheme is not None and operand.scheme.range == "dynamic":
         return 8.0 * value_type(operand.dtype).bytes
@@ -406,8 +298,8 @@ def _judge_codes(problem: GemmProblem, product: Product) -> Verdict:
 
 
 def _exact_codes(problem: GemmProblem, following: Following) -> NDArray[np.int8]:
-    x, x_scale = _split_scale(problem.activation, problem.rows)
-    w, w_scale = _split_scale(problem.weight)
+    x, x_scale = split_scale(problem.activation, problem.rows)
+    w, w_scale = split_scale(problem.weight)
     assert x_scale is not None and w_scale is not None, "sums are exact where scales are those of rows"
     return codes_in_f32(following, problem.product(x, w), x_scale, w_scale.T)
 
