@@ -24,12 +24,12 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
+from harness.kernels.gemm.operand_values import operand_sqnr, quantized_product, rows_of, sampled_rows, split_scale
 from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
-from harness.numerics.metrics import Comparison, decibel
-from harness.numerics.parallel import PART_ELEMENTS, count_where, in_parts
-from harness.numerics.quantize import dequantize
+from harness.numerics.metrics import Comparison
+from harness.numerics.parallel import count_where
 from harness.numerics.value_types import finfo, value_type
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class GemmProblem:
 
     def checked(self, values: NDArray[Any]) -> NDArray[Any]:
         """The ``rows`` of an array with a row for each of the output's."""
-        return _rows_of(values, self.rows)
+        return rows_of(values, self.rows)
 
     @property
     def output_scale(self) -> np.float32:
@@ -197,7 +197,7 @@ class Gemm:
         key = (case.seed, case.shape, case.reference_rows)
 
         def exact() -> Float64:
-            return tensors.product(_rows_of(activation.values, rows), weight.values)
+            return tensors.product(rows_of(activation.values, rows), weight.values)
 
         def expected() -> Float64:
             return quantized_product(activation, weight, rows, tensors.product)
@@ -265,86 +265,6 @@ class Gemm:
         return Work(int(read / 8) + stored.dtype.itemsize * m * n, 2 * m * n * k, int(read / 8))
 
 
-def sampled_rows(m: int, limit: int, seed: int) -> NDArray[np.int64]:
-    """All rows, or ``limit`` of them chosen by the seed, in order."""
-    if m <= limit:
-        return np.arange(m)
-    return np.sort(np.random.default_rng([seed, m]).choice(m, limit, replace=False))
-
-
-def _rows_of(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """``array[rows]``; where those are all of them, the array itself."""
-    return array if len(rows) == len(array) else array[rows]
-
-
-def real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> Float64:
-    """What the operand's codes stand for, in float64 without intermediate rounding (the values where unquantized)."""
-    return _real_values(prepared, rows).astype(np.float64, copy=False)
-
-
-def _real_values(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
-    """``real_values``, in float32 where that holds them (and float64 would be moved about for nothing)."""
-    q = prepared.quantized
-    values = _unscaled(prepared, rows)
-    if q is None:
-        return values
-    scale = q.tiling.expand(q.params.scale)
-    return values * (scale if rows is None or len(scale) == 1 else _rows_of(scale, rows)).astype(np.float64)
-
-
-def _unscaled(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-    """The values of the operand's codes less their zero points, which f32 holds; the values where unquantized."""
-    q = prepared.quantized
-    if q is None:
-        return prepared.values if rows is None else _rows_of(prepared.values, rows)
-    values = q.scheme.element.decode(q.codes if rows is None else _rows_of(q.codes, rows))
-    if q.params.zero_point is not None:
-        zero_point = q.tiling.expand(q.params.zero_point)
-        values -= zero_point if rows is None or len(zero_point) == 1 else _rows_of(zero_point, rows)
-    if q.invalid is not None:
-        values[q.invalid if rows is None else _rows_of(q.invalid, rows)] = np.nan
-    return values
-
-
-def quantized_product(
-    activation: Prepared,
-    weight: Prepared,
-    rows: NDArray[np.int64] | None = None,
-    product: MatrixProduct = host_product,
-) -> Float64:
-    """x̂ · ŵᵀ. Scales that are the same all along k are applied after the sums, so that whole numbers add up exactly."""
-    x, x_scale = _split_scale(activation, rows)
-    w, w_scale = _split_scale(weight)
-    made = product(x, w)
-
-    def apply(part: slice) -> None:
-        if x_scale is not None:
-            made[part] *= x_scale[part]
-        if w_scale is not None:
-            made[part] *= w_scale.T
-
-    if x_scale is not None or w_scale is not None:
-        in_parts(apply, len(made), PART_ELEMENTS // made.shape[1])
-    return made
-
-
-def _split_scale(prepared: Prepared, rows: NDArray[np.int64] | None = None) -> tuple[NDArray[Any], Float64 | None]:
-    """(values, scale [rows, 1]) whose product is ``real_values``; None (of 1) where the scale varies along k."""
-    q = prepared.quantized
-    if q is None or q.tiling.grid[1] > 1:
-        return _real_values(prepared, rows), None
-    scale = np.broadcast_to(q.tiling.expand(q.params.scale), (q.tiling.shape[0], 1)).astype(np.float64)
-    return _unscaled(prepared, rows), scale if rows is None else _rows_of(scale, rows)
-
-
-def operand_sqnr(prepared: Prepared) -> float | None:
-    """SQNR of the operand itself; None where it is not quantized."""
-    if prepared.quantized is None:
-        return None
-    comparison = Comparison(prepared.values, dequantize(prepared.quantized))
-    return decibel(comparison.signal_power, comparison.noise_power)
-
-
 def _bits_read(operand: Operand) -> float | None:
     if operand.scheme is not None and operand.scheme.range == "dynamic":
         return 8.0 * value_type(operand.dtype).bytes
@@ -378,8 +298,8 @@ def _judge_codes(problem: GemmProblem, product: Product) -> Verdict:
 
 
 def _exact_codes(problem: GemmProblem, following: Following) -> NDArray[np.int8]:
-    x, x_scale = _split_scale(problem.activation, problem.rows)
-    w, w_scale = _split_scale(problem.weight)
+    x, x_scale = split_scale(problem.activation, problem.rows)
+    w, w_scale = split_scale(problem.weight)
     assert x_scale is not None and w_scale is not None, "sums are exact where scales are those of rows"
     return codes_in_f32(following, problem.product(x, w), x_scale, w_scale.T)
 

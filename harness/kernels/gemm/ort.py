@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from harness.backends.cpu.onnx_graph import Graph, array_of
 from harness.device import Device
-from harness.kernels.gemm.oracle import GemmProblem, OutputCodes, Product, real_values
+from harness.kernels.gemm.operand_values import real_values
+from harness.kernels.gemm.oracle import GemmProblem, OutputCodes, Product
 from harness.numerics.packing import pack_nibbles
 from harness.numerics.quantize import Quantized
 
