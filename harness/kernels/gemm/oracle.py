@@ -24,7 +24,14 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
-from harness.kernels.gemm.operand_values import operand_sqnr, quantized_product, rows_of, sampled_rows, split_scale
+from harness.kernels.gemm.operand_values import (
+    operand_sqnr,
+    quantized_product,
+    real_values,
+    rows_of,
+    sampled_rows,
+    split_scale,
+)
 from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
@@ -186,7 +193,7 @@ class GemmProblem:
     @functools.cached_property
     def _of_largest(self) -> Float64:
         """The largest |x̂| of each of ``rows`` times the sum of each |ŵ| row: [rows, n]."""
-        x = np.abs(_real_values(self.activation, self.rows).astype(np.float64)).max(axis=1, initial=0)
+        x = np.abs(real_values(self.activation, self.rows)).max(axis=1, initial=0)
         largest: Float64 = x[:, None] * np.abs(real_values(self.weight)).sum(axis=1)
         return largest
 
