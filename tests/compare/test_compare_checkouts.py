@@ -64,7 +64,7 @@ def test_each_side_runs_its_own_source(checkouts):
     assert is_checkout(a)
     found = compared(a, b)
     assert [case.speed.verdict for case in found.cases] == [Change.SLOWER] * 2
-    assert all(1.5 < case.speed.ratio < 6 for case in found.cases)  # 3; a loaded machine sleeps longer than it is asked
+    assert all(2 < case.speed.ratio < 4 for case in found.cases)
     assert [case.accuracy for case in found.cases] == [Accuracy.SAME] * 2
     assert (found.a, found.b) == (str(a), str(b))
 
