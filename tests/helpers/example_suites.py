@@ -13,6 +13,7 @@ from harness.suite import load_suite
 
 CPU = Device("cpu", "cpu", "test", "x86_64", 64 << 30, frozenset({"vnni"}))
 CUDA = Device("cuda:0", "cuda", "test", "sm_90", 64 << 30)
+HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 
 EXAMPLE = """\
 name: gemm
@@ -123,3 +124,11 @@ def write(folder: Path, text: str | bytes, name: str = "suite.yaml") -> Path:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
+
+
+def why_skipped(kernel: str, shape: dict[str, Any] | None = None, device: Device = HOPPER, **axes: Any) -> str | None:
+    """Why a product of 4 x 8 x 256 (changed by ``shape``) is not run by this kernel; None: it is."""
+    more = {"shapes": [{"name": "a", "m": 4, "n": 8, "k": 256, **(shape or {})}], "baseline": {}}
+    found = cases_of(product, kernel=kernel, more=more, device=device, **axes)
+    (case,) = [case for case in found if case.kernel == kernel]
+    return case.skip

@@ -6,14 +6,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from device_code import macro, run
-from example_suites import cases_of, product
+from example_suites import why_skipped
 
 from harness.device import Device
 from harness.kernels.gemm import ladder, prepared
 from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
 
-HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 BLACKWELL = Device("cuda:0", "cuda", "test", "sm_100a", 64 << 30)
 INT8 = OperandScheme("int8", "per_channel")
 MMA, HEADER, PRODUCT = "common/mma_product.cuh", "common/hopper.cuh", "common/wgmma_product.cuh"
@@ -135,14 +134,6 @@ def test_stages_fit_shared_memory_and_sums_the_registers(step):
     assert 128 * producer + 256 * multiplier <= 168 * 384 <= 65536
 
 
-def _problem(kernel: str, shape: dict | None = None, device: Device = HOPPER, **axes) -> str | None:
-    """Why it is skipped, or None."""
-    more = {"shapes": [{"name": "a", "m": 4, "n": 8, "k": 256, **(shape or {})}], "baseline": {}}
-    found = cases_of(product, kernel=kernel, more=more, device=device, **axes)
-    (case,) = [case for case in found if case.kernel == kernel]
-    return case.skip
-
-
 INTEGER = {"weight.format": "int8", "activation.format": "int8"}
 UNSIGNED = {**INTEGER, "activation.format": "uint8"}
 ASYMMETRIC = {**INTEGER, "activation.symmetric": False}
@@ -185,7 +176,7 @@ DYNAMIC = {"scheme": "w8a8", "activation.range": "dynamic"}
     ],
 )
 def test_what_products_of_bytes_take(kernel, axes, shape, reason):
-    assert _problem(kernel, shape, **axes) == reason
+    assert why_skipped(kernel, shape, **axes) == reason
 
 
 FP8 = {"weight.format": "fp8_e5m2", "activation.format": "fp8_e4m3"}
@@ -207,17 +198,17 @@ FP8 = {"weight.format": "fp8_e5m2", "activation.format": "fp8_e4m3"}
     ],
 )
 def test_what_products_of_fp8_take(axes, promoted, fast):
-    assert (_problem("wgmma_fp8", **axes), _problem("wgmma_fp8_fast_accum", **axes)) == (promoted, fast)
+    assert (why_skipped("wgmma_fp8", **axes), why_skipped("wgmma_fp8_fast_accum", **axes)) == (promoted, fast)
 
 
 def test_wgmma_is_hoppers_alone():
-    assert _problem("wgmma_s8", device=BLACKWELL, **INTEGER) == "needs sm_90a, this is sm_100a"
-    assert _problem("mma_s8", device=BLACKWELL, **INTEGER) is None
+    assert why_skipped("wgmma_s8", device=BLACKWELL, **INTEGER) == "needs sm_90a, this is sm_100a"
+    assert why_skipped("mma_s8", device=BLACKWELL, **INTEGER) is None
 
 
 def test_products_of_f32_say_that_they_give_nothing_else():
-    assert _problem("dp4a", {"dtype": "f16"}, **INTEGER) == "gives f32 only, no f16"
-    assert _problem("wmma_s8", {"dtype": "f32"}, **INTEGER) is None
+    assert why_skipped("dp4a", {"dtype": "f16"}, **INTEGER) == "gives f32 only, no f16"
+    assert why_skipped("wmma_s8", {"dtype": "f32"}, **INTEGER) is None
 
 
 def test_a_compilation_is_of_schemes_and_type():

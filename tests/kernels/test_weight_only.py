@@ -6,7 +6,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from device_code import macro, run
-from example_suites import cases_of, product
+from example_suites import why_skipped
 
 from harness.device import Device
 from harness.kernels.gemm import weight_gemv, weight_packing
@@ -16,7 +16,6 @@ from harness.numerics.quantize import quantize
 from harness.numerics.scheme import OperandScheme
 
 SOURCE, GEMV = "common/weight_codes.cuh", "gemm/weight_only_gemv.cu"
-HOPPER = Device("cuda:0", "cuda", "test", "sm_90a", 64 << 30)
 BLACKWELL = Device("cuda:0", "cuda", "test", "sm_120a", 24 << 30)
 ADA = Device("cuda:0", "cuda", "test", "sm_89", 24 << 30)
 BITS16 = {"f16": (np.float16, 10, 15), "bf16": (ml_dtypes.bfloat16, 7, 127)}
@@ -193,14 +192,6 @@ def _scale(stored: np.ndarray, scheme: OperandScheme, weight) -> np.ndarray:
     return stored.view(ml_dtypes.float8_e4m3fn).astype(np.float32) * np.float32(weight.params.scales.global_scale)
 
 
-def _problem(kernel: str, shape: dict | None = None, device: Device = HOPPER, **axes) -> str | None:
-    """Why it is skipped, or None."""
-    more = {"shapes": [{"name": "a", "m": 4, "n": 8, "k": 256, **(shape or {})}], "baseline": {}}
-    found = cases_of(product, kernel=kernel, more=more, device=device, **axes)
-    (case,) = [case for case in found if case.kernel == kernel]
-    return case.skip
-
-
 INT4 = {"weight.format": "int4", "weight.granularity": "per_group:64"}
 
 
@@ -222,7 +213,7 @@ INT4 = {"weight.format": "int4", "weight.granularity": "per_group:64"}
     ],
 )
 def test_what_the_product_of_few_rows_takes(axes, shape, reason):
-    assert _problem("weight_only_gemv", shape, **axes) == reason
+    assert why_skipped("weight_only_gemv", shape, **axes) == reason
 
 
 def test_a_smaller_plan_is_made_where_there_is_less_shared_memory():
@@ -231,8 +222,8 @@ def test_a_smaller_plan_is_made_where_there_is_less_shared_memory():
         weight_gemv.gemv_plan(scheme, "bf16", 1, 8192, weight_gemv.shared_limit(name)) for name in ("sm_90a", "sm_120a")
     )
     assert wide.shared_bytes(1, 8192) > 99 << 10 >= narrow.shared_bytes(1, 8192)
-    assert _problem("weight_only_gemv", {"m": 1, "k": 8192}, BLACKWELL, **INT4) is None
-    assert _problem("weight_only_gemv", {}, ADA, **INT4) == "needs compute capability 9.0, sm_89 is lower"
+    assert why_skipped("weight_only_gemv", {"m": 1, "k": 8192}, BLACKWELL, **INT4) is None
+    assert why_skipped("weight_only_gemv", {}, ADA, **INT4) == "needs compute capability 9.0, sm_89 is lower"
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -260,5 +251,5 @@ def test_a_tile_holds_the_tokens_and_its_ring_fits(m, tokens, rows, name):
     ],
 )
 def test_what_the_product_of_any_number_of_rows_takes(axes, shape, reason):
-    assert _problem("weight_only_wgmma", shape, **axes) == reason
-    assert _problem("weight_only_wgmma", {}, BLACKWELL, **INT4) == "needs sm_90a, this is sm_120a"
+    assert why_skipped("weight_only_wgmma", shape, **axes) == reason
+    assert why_skipped("weight_only_wgmma", {}, BLACKWELL, **INT4) == "needs sm_90a, this is sm_120a"

@@ -18,7 +18,7 @@ from harness.numerics.value_types import VALUE_TYPES
 
 Kind = Literal["int", "fp8", "bits"]
 
-_MAX_ROWS = 2**31 - 256
+MAX_ROWS = 2**31 - 256
 """Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
 _S8_SAFE_K = 2**31 // 2**14 - 1
 """Largest k for which sums of products of two signed bytes cannot overflow int32."""
@@ -32,6 +32,8 @@ ALIGNMENT_BYTES = 1024
 """Of tiles with the 128-byte swizzle; dynamic shared memory may begin anywhere."""
 BARRIER_BYTES = 16
 """Two mbarriers a stage of a ring."""
+SHARED_BYTES = 226 << 10
+"""What a block may have on compute capability 9.0, less what it has outside of the ring."""
 _RING_BYTES = {8: 88 << 10, 16: 96 << 10, 32: 112 << 10, 64: 128 << 10}
 
 
@@ -110,7 +112,7 @@ def _takes(request: Request, weights: tuple[str, ...], activations: tuple[str, .
         if reason := takes_dynamic_rows(request, bytes_):
             return reason
     rows = max(request["activation"].shape[0], request["weight"].shape[0])
-    return f"takes m and n up to {_MAX_ROWS}" if rows > _MAX_ROWS else None
+    return f"takes m and n up to {MAX_ROWS}" if rows > MAX_ROWS else None
 
 
 def _takes_rows(request: Request) -> str | None:

@@ -85,8 +85,7 @@ class _Transposed(CudaKernel):
             made["weight"] = nibbles_with_scales(weight, TILE_ROWS, scale)
         else:
             packed = self._kind.packed
-            codes = nibbles_in_fragments(weight, TILE_ROWS) if packed else self._swizzled(weight.codes)
-            made["weight"] = codes
+            made["weight"] = nibbles_in_fragments(weight, TILE_ROWS) if packed else self._swizzled(weight.codes)
             made["column_scales"] = for_columns(scale, n, TILE_ROWS)
         if activation.params.zero_point is not None:
             made["zero_points"] = activation.params.zero_point.ravel().astype(np.int32)
@@ -122,13 +121,7 @@ class _Transposed(CudaKernel):
         tokens = self._tokens(arrays)
         arguments = (self._map(tokens), arrays["weight"], *pointers, *extents)
         arguments = (*arguments, arrays.get("bias", NULL), output_scale, *self._shared)
-        self.session.launch(
-            self._kernel,
-            self._grid,
-            _THREADS,
-            *arguments,
-            shared_bytes=self._shared_bytes,
-        )
+        self.session.launch(self._kernel, self._grid, _THREADS, *arguments, shared_bytes=self._shared_bytes)
 
     def _map(self, tokens: Any) -> Any:
         """The tensor map of a set's tokens, made once: it holds an address, and sets keep theirs."""

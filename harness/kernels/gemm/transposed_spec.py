@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from harness.backends.cuda.tensor_map import LINE_BYTES
 from harness.device import Device
 from harness.kernels.common.supports import quantized
-from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES, epilogue_macros, ring_bytes, takes_integers
+from harness.kernels.gemm.ladder import (
+    ALIGNMENT_BYTES,
+    BARRIER_BYTES,
+    SHARED_BYTES,
+    epilogue_macros,
+    ring_bytes,
+    takes_integers,
+)
 from harness.kernels.gemm.prepared import whole
 from harness.kernels.spec import KernelSpec, Request, Supports, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
@@ -21,8 +28,6 @@ TILE_ROWS = 128
 """Of the weight."""
 TURN_BYTES = 4 * 32 * 128
 """What outputs are turned over in: of two warpgroups twice 32 tokens of 64 columns of 16 bits."""
-SHARED_BYTES = 226 << 10
-"""What a block may have on compute capability 9.0, less what it has outside of the ring."""
 _TOKENS = (8, 16, 32, 64, 128, 256)
 _HOPPER = ("sm_90a",)
 

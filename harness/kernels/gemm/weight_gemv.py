@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.device import Device
+from harness.kernels.gemm.ladder import BARRIER_BYTES
+from harness.kernels.gemm.prepared import whole
 from harness.kernels.gemm.weight_layout import WeightLayout, operands_of, output_macro, takes_weight
 from harness.kernels.spec import KernelSpec, Request
 from harness.kernels.specialisation import CudaSource, Specialisation, capability_of
@@ -15,9 +17,7 @@ SOURCE = "gemm/weight_only_gemv.cu"
 MOST_TOKENS = 8
 """Columns of one mma.sync."""
 WARPS = 16
-_TABLE_BYTES = 256 * 128
 _X_PADDING, _SUMS_PADDING = 32, 4
-_TWO_BARRIERS_BYTES = 16
 _SHARED_BYTES = {(12, 0): 99, (12, 1): 99}
 """KiB that a block may have (CUDA C++ Programming Guide, technical specifications); others: 227."""
 _SHAPES = {8: ((2, 128), (1, 128)), 4: ((2, 128), (1, 128)), 2: ((2, 128), (1, 128)), 1: ((2, 256), (1, 256))}
@@ -41,10 +41,10 @@ class GemvPlan:
 
     def shared_bytes(self, m: int, k: int) -> int:
         """Of a block: table, ring, partial sums and activations."""
-        layout, width = self.layout, -(-k // self.layout.span) * self.layout.span
-        barriers = (self.stages + 1) * _TWO_BARRIERS_BYTES
+        layout, width = self.layout, whole(k, self.layout.span)
+        barriers = (self.stages + 1) * BARRIER_BYTES
         sums = 2 * self.warps * m * (layout.rows + _SUMS_PADDING) * 4
-        return (_TABLE_BYTES if layout.table else 0) + self.ring_bytes + barriers + sums + m * (width + _X_PADDING) * 2
+        return layout.table_bytes + self.ring_bytes + barriers + sums + m * (width + _X_PADDING) * 2
 
     def specialise(self, dtype: str, macros: Mapping[str, int] | None = None) -> Specialisation:
         """For outputs of ``dtype``."""

@@ -51,6 +51,11 @@ class WeightLayout:
         return self.kind == 2
 
     @property
+    def table_bytes(self) -> int:
+        """Of a copy of the values of every two codes for each bank of shared memory (common/weight_codes.cuh)."""
+        return 256 * 128 if self.table else 0
+
+    @property
     def lowest(self) -> int:
         """Taken from codes, so that they are stored unsigned."""
         if self.scheme.format == "ternary":

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.device import Device
-from harness.kernels.gemm.ladder import ALIGNMENT_BYTES, BARRIER_BYTES, epilogue_macros, ring_bytes
+from harness.kernels.gemm.ladder import (
+    ALIGNMENT_BYTES,
+    BARRIER_BYTES,
+    MAX_ROWS,
+    SHARED_BYTES,
+    epilogue_macros,
+    ring_bytes,
+)
+from harness.kernels.gemm.prepared import whole
 from harness.kernels.gemm.weight_layout import WeightLayout, operands_of, output_macro, takes_weight
 from harness.kernels.spec import KernelSpec, Request, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
@@ -18,13 +26,8 @@ _TOKENS = (8, 16, 32, 64, 128)
 _FEW_TOKENS = 32
 """Up to these sums are few enough for the registers of four warpgroups that multiply; else there are two."""
 _LEAST_STAGES = 3
-_SHARED_BYTES = 226 << 10
-"""What a block may have on compute capability 9.0, less what it has outside of the ring."""
-_TABLE_BYTES = 256 * 128
 _TURNED_LINE = 128
 """Bytes: 64 outputs of 16 bits of a token (``common/transposed_tail.cuh``)."""
-_MOST_ROWS = 2**31 - 256
-"""Of either operand: coordinates of a box are signed words of 32 bits, and tiles may reach beyond the last row."""
 _HOPPER = ("sm_90a",)
 
 
@@ -60,13 +63,13 @@ class WgmmaPlan:
 def _outside(layout: WeightLayout, tokens: int) -> int:
     """What is no stage: room to align the ring, what each warpgroup turns outputs over in, the table of values."""
     turns = layout.rows // 64 * 2 * min(tokens, 32) * _TURNED_LINE
-    return ALIGNMENT_BYTES + turns + (_TABLE_BYTES if layout.table else 0)
+    return ALIGNMENT_BYTES + turns + layout.table_bytes
 
 
 def _stage_bytes(layout: WeightLayout, tokens: int) -> int:
     """Both operands' tiles of a span of k, and the barriers."""
     tiles = tokens * layout.span * 2 + layout.tile_bytes
-    return -(-tiles // ALIGNMENT_BYTES) * ALIGNMENT_BYTES + BARRIER_BYTES
+    return whole(tiles, ALIGNMENT_BYTES) + BARRIER_BYTES
 
 
 def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = None) -> WgmmaPlan:
@@ -74,7 +77,7 @@ def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = N
     tokens = tokens or next((each for each in _TOKENS if m <= each), _TOKENS[-1])
     rows, span = 256 if tokens <= _FEW_TOKENS else 128, 256 if weight.element.bits == 1 else 128
     layout = WeightLayout(weight, operands_of(dtype), rows, span, natural=True)
-    room, stage = _SHARED_BYTES - _outside(layout, tokens), _stage_bytes(layout, tokens)
+    room, stage = SHARED_BYTES - _outside(layout, tokens), _stage_bytes(layout, tokens)
     if room // stage < _LEAST_STAGES:
         return wgmma_plan(weight, dtype, m, tokens // 2)
     return WgmmaPlan(layout, tokens, max(_LEAST_STAGES, ring_bytes(tokens, room) // stage))
@@ -83,7 +86,7 @@ def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = N
 def takes(request: Request, device: Device) -> str | None:
     """Any number of tokens."""
     rows = max(request["activation"].shape[0], request["weight"].shape[0])
-    return takes_weight(request) or (f"takes m and n up to {_MOST_ROWS}" if rows > _MOST_ROWS else None)
+    return takes_weight(request) or (f"takes m and n up to {MAX_ROWS}" if rows > MAX_ROWS else None)
 
 
 def of_request(request: Request) -> Specialisation:
