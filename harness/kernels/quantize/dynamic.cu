@@ -10,6 +10,12 @@
 #include "common/codes.cuh"
 #include "common/range.cuh"
 #include "common/team.cuh"
+#include "quantize/encode_vector.cuh"
+#include "quantize/over.cuh"
+#include "quantize/pair_range.cuh"
+
+// The scale is the largest magnitude divided by the largest code, rounded to f32: no quotient is half a code beyond.
+#define ALL_INSIDE (SCALE == 0 && !ASYMMETRIC && !UNSIGNED)
 
 #if SCALE == 4
 
@@ -39,11 +45,13 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
     const u32 block = group * (THREADS / TEAM) + threadIdx.x / TEAM;
     const Target target = {steps, exponent, low, high};
     begin_encoding();
-    const u32 first_row = block / across * block_rows, first_column = block % across * block_columns;
+    const u32 block_row = over(block, across);
+    const u32 first_row = block_row * block_rows, first_column = (block - block_row * across) * block_columns;
 #if TALL
-    const u32 row = first_row + lane / block_columns, column = first_column + lane % block_columns;
+    const u32 lane_row = over(lane, block_columns);
+    const u32 row = first_row + lane_row, column = first_column + lane - lane_row * block_columns;
     const u32 end = block < blocks && column < columns ? min(first_row + block_rows, rows) : 0;
-    const u32 row_step = TEAM / block_columns, stride = row_step * columns;
+    const u32 row_step = over(TEAM, block_columns), stride = row_step * columns;
     const u32 from = row * columns + column;
 #define HOLDS(i) (row + (i) * row_step < end)
 #else
@@ -55,13 +63,11 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
 #pragma unroll
     for (int i = 0; i < HELD; ++i)
         if (HOLDS(i)) packets[i].load(x + static_cast<u64>(from + i * stride) * WIDTH);
-    Range range;
+    HeldRange held;
 #pragma unroll
-    for (int i = 0; i < HELD; ++i) {
-        Values<WIDTH> values;
-        values.unpack(packets[i]);
-        if (HOLDS(i)) range.take(values.at);
-    }
+    for (int i = 0; i < HELD; ++i)
+        if (HOLDS(i)) held.take<WIDTH>(packets[i]);
+    Range range = held.total();
     reduce_team<TEAM>(range);
 #if SCALE == 4
     const float whole = whole_scale(*top, steps);
@@ -80,10 +86,7 @@ quantize_dynamic(const value_t *__restrict__ x, const float *__restrict__ top, u
 #pragma unroll
     for (int i = 0; i < HELD; ++i)
         if (HOLDS(i)) {
-            Values<WIDTH> values;
-            u32 encoded[WIDTH];
-            values.unpack(packets[i]);
-            affine.encode(values.at, encoded, low, high);
-            pack_codes(encoded, flip).store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
+            const CodePacket packed = encode_vector<ALL_INSIDE>(affine, packets[i], low, high, flip);
+            packed.store(codes + static_cast<u64>(from + i * stride) * (WIDTH * BITS / 8));
         }
 }

@@ -5,6 +5,9 @@
 #include "common/values.cuh"
 #include "common/walk.cuh"
 #include "common/codes.cuh"
+#if WIDTH
+#include "quantize/encode_vector.cuh"
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 quantize(const value_t *__restrict__ x, SCALE_PARAMETERS, u8 *__restrict__ codes, u64 count, float low, float high,
@@ -14,10 +17,17 @@ quantize(const value_t *__restrict__ x, SCALE_PARAMETERS, u8 *__restrict__ codes
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS, low, high);
     const u32 flip = code_flip(low);
 #if WIDTH
-    each_values(x, count, [&](u32 vector, const Values<WIDTH> &values) {
+    each_vector<8 * WIDTH * sizeof(value_t)>(x, count, [&](u32 vector, const ValuePacket &packet) {
+#if LAYOUT == 3
+        Values<WIDTH> values;
         u32 made[WIDTH];
+        values.unpack(packet);
         lookup.encode(vector, values.at, made);
-        pack_codes(made, flip).store(codes + static_cast<u64>(vector) * (WIDTH * BITS / 8));
+        const CodePacket packed = pack_codes(made, flip);
+#else
+        const CodePacket packed = encode_vector<false>(lookup.at(vector), packet, low, high, flip);
+#endif
+        packed.store(codes + static_cast<u64>(vector) * (WIDTH * BITS / 8));
     });
 #endif
     each_element<UNIT>(count, [&](u64 i) {

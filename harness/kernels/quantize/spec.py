@@ -85,7 +85,7 @@ KERNELS = (
         "harness.kernels.quantize.dynamic_cuda:QuantizeDynamic",
         "range, scale and codes of a block in one kernel, the block held in registers",
         supports=takes_one_pass,
-        cuda=CudaSource(ONE_PASS, specialise_one_pass, max_registers=72),
+        cuda=CudaSource(ONE_PASS, specialise_one_pass, max_registers=72, max_stack_bytes=8),  # of nf4 and fp6 of f16
     ),
     KernelSpec(
         "dynamic_two_pass",
