@@ -38,6 +38,8 @@ INSTRUMENTS = (
     *(comparison(wide=wide) for wide in (True, False)),
 )
 """What the timing and the checks launch themselves."""
+READ_RING = Specialisation.of("common/read_ring.cu", STAGES=12, BYTES=8192)
+"""Of ``tests/gpu/floors.py``, which needs an architecture with bulk copies."""
 
 
 def _chosen(architecture: str) -> tuple[Specialisation, ...]:
@@ -54,7 +56,8 @@ def _covering() -> dict[str, tuple[Specialisation, ...]]:
 def _planned(architecture: str) -> tuple[Specialisation, ...]:
     device = Device("cuda:0", "cuda", "any", architecture, 1 << 40)
     found = [each for path in SUITES for each in specialisations(plan(load_suite(path), device), device)]
-    return tuple(dict.fromkeys([*found, *INSTRUMENTS]))
+    of_floors = (READ_RING,) if capability_of(architecture) >= (9, 0) else ()
+    return tuple(dict.fromkeys([*found, *INSTRUMENTS, *of_floors]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +110,7 @@ def test_what_is_compiled_covers_sources_everywhere_and_values_somewhere():
 
 def test_every_cuda_source_belongs_to_a_kernel():
     there = {str(path.relative_to(SOURCE_ROOT)) for path in SOURCE_ROOT.rglob("*.cu")}
-    assert there == {*SOURCES, *(each.source for each in INSTRUMENTS)}
+    assert there == {*SOURCES, *(each.source for each in INSTRUMENTS), READ_RING.source}
 
 
 def test_declared_registers_are_not_far_from_what_is_used():

@@ -228,16 +228,41 @@ def test_a_smaller_plan_is_made_where_there_is_less_shared_memory():
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
-    ("m", "tokens", "rows"), [(1, 8, 256), (9, 16, 256), (32, 32, 256), (33, 64, 128), (5000, 128, 128)]
+    ("m", "tokens", "rows"),
+    [(1, 8, 256), (9, 16, 256), (32, 32, 256), (33, 64, 128), (129, 256, 128), (5000, 256, 128)],
 )
 def test_a_tile_holds_the_tokens_and_its_ring_fits(m, tokens, rows, name):
     scheme = OperandScheme(name, "per_group:32", symmetric=name not in ("int8", "int4", "int2"))
     plan = wgmma_plan(scheme, "bf16", m)
-    tokens = min(tokens, 64) if name == "binary" else tokens  # spans of 256
+    if plan.layout.bits < 4:  # no codes for 16 bytes a lane in spans of 64; binary has spans of 256
+        tokens = min(tokens, 64 if name == "binary" else 128)
     assert (plan.tokens, plan.layout.rows, plan.threads) == (tokens, rows, 2 * rows + 128)
     assert plan.stages >= 3
     assert plan.shared_bytes <= 226 << 10
     assert plan.tiles(m, 257) == -(-m // tokens) * -(-257 // rows)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "dtype", "scaled", "tokens"),
+    [
+        (OperandScheme("int4", "per_group:128"), "bf16", True, 256),
+        (OperandScheme("int4", "per_group:128"), "f16", False, 128),
+        (OperandScheme("int4", "per_channel"), "f16", False, 256),
+    ],
+)
+def test_scales_of_groups_go_into_weights_of_bf16_where_tokens_are_many(scheme, dtype, scaled, tokens):
+    plan = wgmma_plan(scheme, dtype, 512)
+    assert (plan.scaled, plan.tokens) == (scaled, tokens)
+    assert plan.weight_rounding == (2.0**-7 + 2.0**-16 if scaled else 0)
+    assert (("SCALED", "1") in plan.specialise(dtype).macros) == scaled
+
+
+def test_a_group_longer_than_a_span_has_its_scale_in_each():
+    weight = _quantized(70, 300, OperandScheme("int4", "per_group:128"))
+    layout = wgmma_plan(weight.scheme, "bf16", 512).layout
+    records = weight_packing.packed_records(weight, layout).view(np.float32)
+    assert records.shape == (1, 5, 128)
+    assert (records[0, :, :70] == weight.params.scale.T[[0, 0, 1, 1, 2]]).all()
 
 
 @pytest.mark.parametrize(

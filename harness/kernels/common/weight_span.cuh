@@ -1,6 +1,6 @@
 // A SPAN of k of ROWS rows of a packed weight, as the weight-only products find it in shared memory: of every sixteen rows 16 bytes
-// of codes a lane, VECTORS times, in the order of fragments; then scales and zero points, of each GROUP along k one a row
-// (weight_packing.py).
+// of codes a lane, VECTORS times, in the order of fragments; then scales and zero points, of each GROUP along k (or of the one
+// that the SPAN is a part of) one a row (weight_packing.py).
 #pragma once
 
 #include "common/ring.cuh"
@@ -8,7 +8,7 @@
 
 #define WORDS (SPAN * BITS / 64) // of a lane and sixteen rows
 #define VECTORS (WORDS / 4)
-#define GROUPS (GROUP ? SPAN / GROUP : ASYMMETRIC)
+#define GROUPS (GROUP ? (GROUP < SPAN ? SPAN / (GROUP ? GROUP : 1) : 1) : ASYMMETRIC)
 #define SCALES_BYTES (GROUP ? GROUPS * ROWS * static_cast<int>(sizeof(scale_t)) : 0)
 #define RECORD_BYTES (SCALES_BYTES + (ASYMMETRIC ? GROUPS * ROWS : 0))
 #define CODES_BYTES (ROWS / 16 * VECTORS * 512)

@@ -1,4 +1,4 @@
-// wgmma.mma_async m64nNk16 on f16, or with BF16 1 on bf16: rows in registers, N = 8 … 128 columns in shared memory (PTX ISA,
+// wgmma.mma_async m64nNk16 on f16, or with BF16 1 on bf16: rows in registers, N = 8 … 256 columns in shared memory (PTX ISA,
 // wgmma.mma_async; the rows' fragments are those of mma.m16n8k16, a warp's sixteen rows each). Sums in f32, N / 2 a thread.
 #pragma once
 
@@ -28,3 +28,4 @@ OF_COLUMNS(16, 8, "%8", "%9", "%10", "%11", "%12", "%13")
 OF_COLUMNS(32, 16, "%16", "%17", "%18", "%19", "%20", "%21")
 OF_COLUMNS(64, 32, "%32", "%33", "%34", "%35", "%36", "%37")
 OF_COLUMNS(128, 64, "%64", "%65", "%66", "%67", "%68", "%69")
+OF_COLUMNS(256, 128, "%128", "%129", "%130", "%131", "%132", "%133")

@@ -24,7 +24,14 @@ from harness.kernels.common.oracle_kernel import oracle_kernel
 from harness.kernels.family import Described, Verdict, Work
 from harness.kernels.gemm.following import Bound, Following, bias_of, codes_in_f32, judge_codes
 from harness.kernels.gemm.fp8_sums import LINE, lost
-from harness.kernels.gemm.operand_values import operand_sqnr, quantized_product, rows_of, sampled_rows, split_scale
+from harness.kernels.gemm.operand_values import (
+    operand_sqnr,
+    quantized_product,
+    real_values,
+    rows_of,
+    sampled_rows,
+    split_scale,
+)
 from harness.kernels.tensors import Evaluate, MatrixProduct, Prepared, host_product, on_host
 from harness.numerics.epilogue import LIMITS, NOTHING, Epilogue
 from harness.numerics.error_histogram import described
@@ -65,6 +72,8 @@ class Product:
     """The weight [n, k] as the kernel's own definition dequantizes it, where that rounds on the way."""
     weight_rounding: float = 0
     """Largest relative error of what each weight adds to a sum, where its rounding is left to the kernel."""
+    activation_rounding: float = 0
+    """Largest error of each activation, as a part of its row's largest magnitude, where the kernel rounds them so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +170,10 @@ class GemmProblem:
         magnitude = self._magnitude.reshape(-1)
         relative = (self.k + 4) * F32_ROUNDING + output.weight_rounding
         if output.sums == "f32":
+            if output.activation_rounding:
+                return lambda part: (
+                    relative * magnitude[part] + output.activation_rounding * self._of_largest.reshape(-1)[part]
+                )
             return lambda part: relative * magnitude[part]
         of_unit = self._lost_promoted if output.sums == "fp8_promoted" else self._lost
         return lambda part: of_unit.reshape(-1)[part] + relative * magnitude[part]
@@ -176,6 +189,13 @@ class GemmProblem:
     def _lost_within(self, line: int) -> Float64:
         of_codes = functools.partial(lost, line=line)
         return quantized_product(self.activation, self.weight, self.rows, lambda x, w: self.evaluate(of_codes, x, w))
+
+    @functools.cached_property
+    def _of_largest(self) -> Float64:
+        """The largest |x̂| of each of ``rows`` times the sum of each |ŵ| row: [rows, n]."""
+        x = np.abs(real_values(self.activation, self.rows)).max(axis=1, initial=0)
+        largest: Float64 = x[:, None] * np.abs(real_values(self.weight)).sum(axis=1)
+        return largest
 
     @functools.cached_property
     def _magnitude(self) -> Float64:

@@ -11,6 +11,7 @@ from harness.kernels.common.supports import (
     unquantized,
 )
 from harness.kernels.gemm import ladder
+from harness.kernels.gemm.bit_planes import WEIGHT_BIT_PLANES
 from harness.kernels.gemm.transposed_spec import TRANSPOSED
 from harness.kernels.gemm.weight_gemv import WEIGHT_GEMV
 from harness.kernels.gemm.weight_wgmma import WEIGHT_WGMMA
@@ -182,6 +183,7 @@ KERNELS = (
     *ladder.ROWS,
     *TRANSPOSED,
     WEIGHT_GEMV,
+    WEIGHT_BIT_PLANES,
     WEIGHT_WGMMA,
     *PRODUCTS,
     *WEIGHT_ONLY,

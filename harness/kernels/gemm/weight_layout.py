@@ -21,7 +21,7 @@ _FORMATS = ("int8", "uint8", "int4", "uint4", "int2", "uint2", "ternary", "binar
 _KINDS = {"binary": 1, "nf4": 2, "fp4_e2m1": 3}
 """``KIND`` of common/weight_codes.cuh; integers: 0."""
 _GROUPS = (16, 32, 64, 128)
-_ROUNDING = {"f16": 2.0**-11, "bf16": 2.0**-8}
+ROUNDING = {"f16": 2.0**-11, "bf16": 2.0**-8}
 """Of one rounding to these types, relative."""
 
 
@@ -69,8 +69,8 @@ class WeightLayout:
 
     @property
     def groups(self) -> int:
-        """Scales or zero points of a row in a span; 0: there are none there."""
-        return self.span // self.group if self.group else int(not self.scheme.symmetric)
+        """Scales or zero points of a row in a span, its part of a longer group's among them; 0: there are none there."""
+        return max(1, self.span // self.group) if self.group else int(not self.scheme.symmetric)
 
     @property
     def scale_format(self) -> str:
@@ -96,7 +96,7 @@ class WeightLayout:
     @property
     def weight_rounding(self) -> float:
         """Largest relative error of a value in the type it is multiplied in: only nf4's are rounded."""
-        return _ROUNDING[self.operands] if self.scheme.format == "nf4" else 0.0
+        return ROUNDING[self.operands] if self.scheme.format == "nf4" else 0.0
 
     @property
     def macros(self) -> Mapping[str, int]:

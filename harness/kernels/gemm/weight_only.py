@@ -46,12 +46,12 @@ def global_scale(problem: GemmProblem) -> np.float32:
     return np.float32(quantized_weight(problem).params.scales.global_scale or 1)
 
 
-def product_of(problem: GemmProblem, layout: WeightLayout, stored: NDArray[Any]) -> Product:
+def product_of(problem: GemmProblem, weight_rounding: float, stored: NDArray[Any]) -> Product:
     """What a kernel has stored there."""
     if problem.epilogue.output == "int8":
         return requantized_product(problem, stored, "f32")
     values, taken = stored.view(value_type(problem.dtype).numpy()), operands_of(problem.dtype)
-    return Product(values, "f32", operands=taken, weight_rounding=layout.weight_rounding)
+    return Product(values, "f32", operands=taken, weight_rounding=weight_rounding)
 
 
 class WeightOnlyGemv(CudaKernel):
@@ -82,7 +82,7 @@ class WeightOnlyGemv(CudaKernel):
         self.session.launch(self._kernel, grid, 32 * (self._plan.warps + 1), *arguments, shared_bytes=self._shared)
 
     def output(self) -> Product:
-        return product_of(self._of, self._layout, self.array("y"))
+        return product_of(self._of, self._layout.weight_rounding, self.array("y"))
 
 
 class WeightOnlyWgmma(CudaKernel):
@@ -129,4 +129,4 @@ class WeightOnlyWgmma(CudaKernel):
         return self._known_maps[x.data.ptr]
 
     def output(self) -> Product:
-        return product_of(self._of, self._plan.layout, self.array("y"))
+        return product_of(self._of, self._plan.weight_rounding, self.array("y"))

@@ -10,18 +10,13 @@
 #include "common/hopper.cuh"
 #include "common/weight_span.cuh"
 
-#define CONSUMERS (32 * WARPS)
-#define THREADS (CONSUMERS + 32)
+#include "common/span_ring.cuh"
+
 #define ROW_TILES (ROWS / 16)
-#define STAGE_BYTES (WARPS * SPAN_BYTES)
-#define BARRIERS_BYTES ((STAGES + 1) * 16)
 #define SUMS_PITCH (ROWS + 4) // of f32: a warp's fragments fall on different banks
 #define X_PADDING 32          // elements between rows of activations, for the same reason
 
 extern __shared__ __align__(128) u8 shared_bytes[];
-
-// All warps but the one that fetches.
-__device__ __forceinline__ void meet() { asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory"); }
 
 __device__ __forceinline__ void multiply(float (&sums)[4], const u32 (&a)[4], u32 b0, u32 b1)
 {
@@ -103,43 +98,6 @@ __device__ __forceinline__ void multiply_span(float (&sums)[ROW_TILES][4], const
     }
 }
 
-struct Block {
-    u8 *stages;
-    u32 barriers; // full ones, empty ones, the activations' one
-    u32 tiles, spans;
-
-    __device__ __forceinline__ Barrier full(u32 stage) const { return {barriers + stage * 8}; }
-    __device__ __forceinline__ Barrier empty(u32 stage) const { return {barriers + (STAGES + stage) * 8}; }
-    __device__ __forceinline__ Barrier activations() const { return {barriers + 2 * STAGES * 8}; }
-
-    __device__ __forceinline__ void init() const
-    {
-#pragma unroll 1
-        for (u32 i = 0; i < STAGES; ++i) {
-            full(i).init(1);
-            empty(i).init(WARPS);
-        }
-        activations().init(1);
-        publish_barriers();
-    }
-    // The spans of all warps, one round after the other, tile after tile.
-    __device__ __forceinline__ void fetch(const u8 *weight) const
-    {
-        Turn turn = {0, 0};
-#pragma unroll 1
-        for (u32 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-            const u8 *from = weight + static_cast<u64>(tile) * spans * SPAN_BYTES;
-#pragma unroll 1
-            for (u32 span = 0; span < spans; span += WARPS, turn.next(), from += STAGE_BYTES) {
-                const u32 bytes = min(spans - span, static_cast<u32>(WARPS)) * SPAN_BYTES;
-                empty(turn.stage).wait(turn.parity ^ 1);
-                full(turn.stage).arrive_expecting(bytes);
-                copy_bytes(shared_address(stages + turn.stage * STAGE_BYTES), from, bytes, full(turn.stage));
-            }
-        }
-    }
-};
-
 // `weight`: [tiles, spans, SPAN_BYTES]; `column_scales`: [n], of GROUP 0; `values`: of KIND 2.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__restrict__ column_scales,
@@ -148,7 +106,7 @@ gemv(const u16 *__restrict__ x, const u8 *__restrict__ weight, const float *__re
     const u32 warp = __shfl_sync(0xFFFFFFFF, threadIdx.x / 32, 0), lane = threadIdx.x % 32;
     const u32 spans = (k + SPAN - 1) / SPAN, width = spans * SPAN, pitch = width + X_PADDING;
     u8 *const table = shared_bytes, *const stages = table + TABLE_BYTES, *const barriers = stages + STAGES * STAGE_BYTES;
-    const Block block = {stages, shared_address(barriers), (n + ROWS - 1) / ROWS, spans};
+    const SpanRing block = {stages, shared_address(barriers), (n + ROWS - 1) / ROWS, spans};
     float *const partial = reinterpret_cast<float *>(barriers + BARRIERS_BYTES); // [2, WARPS, m, SUMS_PITCH]
     u16 *const activations = reinterpret_cast<u16 *>(partial + 2 * WARPS * m * SUMS_PITCH);
     // Rows that are whole copies' multiples and stand where they are read.

@@ -5,7 +5,8 @@
 // ring of STAGES, ahead of the products: the packed weight's by one copy, the tokens' by boxes of 64 elements along k. Tiles are shared
 // out as common/pieces.cuh says, their spans being its lines.
 //
-// The sums of a GROUP are scaled in f32 when they are done. GROUP, SCALE, BITS, KIND, BF16, ASYMMETRIC, ZERO:
+// The sums of a GROUP are scaled in f32 when they are done; or, SCALED 1, weights are, in bf16, before they are multiplied: for so many
+// tokens there are no registers for sums of two kinds. GROUP, SCALE, BITS, KIND, BF16, ASYMMETRIC, ZERO:
 // common/weight_span.cuh. VALUE: the output, common/values.cuh.
 #include "common/wgmma_halves.cuh"
 #include "common/weight_span.cuh"
@@ -17,8 +18,12 @@
 #define TOKEN_BYTES (BOXES * BOX_BYTES)
 #define STAGE_BYTES ((TOKEN_BYTES + SPAN_BYTES + ATOM_BYTES - 1) / ATOM_BYTES * ATOM_BYTES)
 #define SUMS (TILE_T / 2)
+#ifndef SCALED
+#define SCALED 0
+#endif
+#define GROUPED_SUMS (GROUP && !SCALED)
 // Steps of sixteen along k whose products are one group of the tensor cores'.
-#define STEPS (GROUP && GROUP < 128 ? GROUP / 16 : 8)
+#define STEPS (GROUPED_SUMS && GROUP < 128 ? GROUP / 16 : SPAN < 128 ? SPAN / 16 : 8)
 #define BATCHES (SPAN / 16 / STEPS)
 // With two warpgroups that multiply 384 threads begin with 168 registers each; 128 keep 40, 256 have 232.
 #define PRODUCER_REGISTERS 40
@@ -70,6 +75,20 @@ __device__ __forceinline__ void fetch_pieces(const Ring &ring, const Raster &ras
     }
 }
 
+__device__ __forceinline__ u32 both_bf16(float value)
+{
+    u32 made;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %1;" : "=r"(made) : "f"(value));
+    return made;
+}
+
+__device__ __forceinline__ u32 scaled_bf16(u32 pair, u32 factor)
+{
+    u32 made;
+    asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(made) : "r"(pair), "r"(factor));
+    return made;
+}
+
 struct Consumer {
     Ring ring;
     const u8 *table;
@@ -91,7 +110,7 @@ struct Consumer {
     // that one takes are written while another one is under way. The other warpgroups have the tensor cores meanwhile.
     __device__ __forceinline__ void sum(float (&sums)[SUMS], u32 spans)
     {
-#if GROUP
+#if GROUPED_SUMS
         float part[SUMS];
 #pragma unroll
         for (int i = 0; i < SUMS; ++i) sums[i] = 0.0f;
@@ -107,25 +126,35 @@ struct Consumer {
             const Record record = {ring.codes(stage) + CODES_BYTES, threadIdx.x % 32 / 4, whole};
 #pragma unroll
             for (int batch = 0; batch < BATCHES; ++batch) {
-                const int group = GROUP ? batch * STEPS * 16 / (GROUP ? GROUP : 1) : 0;
-                const u32 zeros[2] = {record.zero(group, warp, 0), record.zero(group, warp, 1)};
+                const int first = GROUP ? batch * STEPS * 16 / (GROUP ? GROUP : 1) : 0;
+                u32 zeros[2], factors[2];
                 u32 rows[STEPS][4];
 #pragma unroll
                 for (int step = 0; step < STEPS; ++step) {
+                    const int group = GROUP ? (batch * STEPS + step) * 16 / (GROUP ? GROUP : 1) : 0;
+                    if (step == 0 || (GROUP && (batch * STEPS + step) * 16 % (GROUP ? GROUP : 1) == 0)) {
 #pragma unroll
-                    for (int at = 0; at < 4; ++at)
-                        rows[step][at] = fragment(words, (batch * STEPS + step) * 4 + at, zeros, base, table);
+                        for (int half = 0; half < 2; ++half) {
+                            zeros[half] = record.zero(group, warp, half);
+                            factors[half] = SCALED ? both_bf16(record.scale(group, warp, half)) : 0;
+                        }
+                    }
+#pragma unroll
+                    for (int at = 0; at < 4; ++at) {
+                        const u32 value = fragment(words, (batch * STEPS + step) * 4 + at, zeros, base, table);
+                        rows[step][at] = SCALED ? scaled_bf16(value, factors[at % 2]) : value;
+                    }
                     pin(rows[step]);
                 }
-#if GROUP
-                const float scale[2] = {record.scale(group, warp, 0), record.scale(group, warp, 1)};
+#if GROUPED_SUMS
+                const float scale[2] = {record.scale(first, warp, 0), record.scale(first, warp, 1)};
 #endif
                 open_products();
 #pragma unroll
                 for (int step = 0; step < STEPS; ++step) {
                     const int at = batch * STEPS + step; // four to a box, 32 bytes each
                     const u64 columns = descriptor(ring.tokens(stage) + at / 4 * BOX_BYTES) + at % 4 * 2;
-                    multiply(part, rows[step], columns, GROUP ? step : i | at);
+                    multiply(part, rows[step], columns, GROUPED_SUMS ? step : i | at);
                 }
                 close_products();
                 if (batch == BATCHES - 1) {
@@ -137,7 +166,7 @@ struct Consumer {
                 }
                 wait_products<0>();
                 pin(part);
-#if GROUP
+#if GROUPED_SUMS
 #pragma unroll
                 for (int j = 0; j < SUMS; ++j) sums[j] = fmaf(part[j], scale[j / 2 % 2], sums[j]);
 #endif

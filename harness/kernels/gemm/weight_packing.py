@@ -134,6 +134,7 @@ def _of_spans(grid: NDArray[Any], n: int, k: int, layout: WeightLayout) -> NDArr
     rows, spans = whole(n, layout.rows), -(-k // layout.span)
     made = np.zeros((rows, spans * layout.groups), dtype=grid.dtype)
     if layout.group:
+        grid = np.repeat(grid, max(1, layout.group // layout.span), axis=1)[:, : made.shape[1]]
         made[:n, : grid.shape[1]] = grid
     else:
         made[:n] = grid.reshape(grid.shape[0], -1)

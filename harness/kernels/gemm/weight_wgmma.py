@@ -15,14 +15,17 @@ from harness.kernels.gemm.ladder import (
     ring_bytes,
 )
 from harness.kernels.gemm.prepared import whole
-from harness.kernels.gemm.weight_layout import WeightLayout, operands_of, output_macro, takes_weight
+from harness.kernels.gemm.weight_layout import ROUNDING, WeightLayout, operands_of, output_macro, takes_weight
 from harness.kernels.spec import KernelSpec, Request, epilogue_of
 from harness.kernels.specialisation import CudaSource, Specialisation
 from harness.numerics.epilogue import NOTHING, Epilogue
 from harness.numerics.scheme import OperandScheme
 
 SOURCE = "gemm/weight_only_wgmma.cu"
-_TOKENS = (8, 16, 32, 64, 128)
+_TOKENS = (8, 16, 32, 64, 128, 256)
+_GROUPED_TOKENS = 128
+"""Above these there are no registers for sums of groups beside those of all k: bf16 weights are scaled before they are multiplied (of
+f16 small scales would be lost). Spans are short, as a ring of three of 256 tokens must fit."""
 _FEW_TOKENS = 32
 """Up to these sums are few enough for the registers of four warpgroups that multiply; else there are two."""
 _LEAST_STAGES = 3
@@ -38,6 +41,17 @@ class WgmmaPlan:
     layout: WeightLayout
     tokens: int
     stages: int
+
+    @property
+    def scaled(self) -> bool:
+        """Whether scales of groups are multiplied into the weights."""
+        return self.tokens > _GROUPED_TOKENS and self.layout.group > 0
+
+    @property
+    def weight_rounding(self) -> float:
+        """Largest relative error of a weight as it is multiplied."""
+        of_scales = 2 * ROUNDING["bf16"] + ROUNDING["bf16"] ** 2 if self.scaled else 0.0
+        return self.layout.weight_rounding + of_scales
 
     @property
     def threads(self) -> int:
@@ -57,7 +71,9 @@ class WgmmaPlan:
     ) -> Specialisation:
         """For outputs of ``dtype`` that this follows."""
         own = {"TILE_T": self.tokens, "STAGES": self.stages, "RASTER_ROWS": 2048, "VALUE": output_macro(dtype)}
-        return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **epilogue_macros(epilogue), **(macros or {})})
+        scaled = {"SCALED": 1} if self.scaled else {}
+        more = {**scaled, **epilogue_macros(epilogue), **(macros or {})}
+        return Specialisation.of(SOURCE, **{**self.layout.macros, **own, **more})
 
 
 def _outside(layout: WeightLayout, tokens: int) -> int:
@@ -76,7 +92,11 @@ def wgmma_plan(weight: OperandScheme, dtype: str, m: int, tokens: int | None = N
     """For m tokens; ``tokens`` a tile, where those are not the fewest that hold them. Fewer where a ring would not fit."""
     tokens = tokens or next((each for each in _TOKENS if m <= each), _TOKENS[-1])
     rows, span = 256 if tokens <= _FEW_TOKENS else 128, 256 if weight.element.bits == 1 else 128
+    if tokens > _GROUPED_TOKENS:
+        span = 64
     layout = WeightLayout(weight, operands_of(dtype), rows, span, natural=True)
+    if tokens > _GROUPED_TOKENS and (layout.bits < 4 or (layout.group and layout.operands != "bf16")):
+        return wgmma_plan(weight, dtype, m, _GROUPED_TOKENS)
     room, stage = SHARED_BYTES - _outside(layout, tokens), _stage_bytes(layout, tokens)
     if room // stage < _LEAST_STAGES:
         return wgmma_plan(weight, dtype, m, tokens // 2)
@@ -103,7 +123,8 @@ WEIGHT_WGMMA = KernelSpec(
     "harness.kernels.gemm.weight_only:WeightOnlyWgmma",
     "16-bit activations (f32 ones taken as f16) times weights of 1 to 8 bits by wgmma, weights unpacked in registers",
     supports=takes,
-    definition="values of nf4 are rounded to the activations' 16-bit type; all others are exact there, and sums are f32",
+    definition="values of nf4 are rounded to the activations' 16-bit type; all others are exact there, and sums are f32; "
+    "for more than 128 tokens of bf16 scales of groups are multiplied into the weights, in bf16",
     cuda=CudaSource(SOURCE, of_request, 168, max_stack_bytes=8, only=_HOPPER),
     arithmetic="f16",
     epilogue=True,
