@@ -214,8 +214,8 @@ def test_launches_keep_the_device_busy_and_no_block_in_splinters(shape, granular
 @pytest.mark.parametrize(
     ("granularity", "dtype", "format", "expected"),
     [
-        ("per_group:128", "f32", "int8", (16, 2)),
-        ("per_group:128", "bf16", "int8", (8, 2)),
+        ("per_group:128", "f32", "int8", (8, 4)),
+        ("per_group:128", "bf16", "int8", (4, 4)),
         ("per_group:128", "f32", "int4", (16, 2)),
         ("per_group:32", "f32", "int8", (8, 1)),
         ("per_group:16", "bf16", "fp4_e2m1", (2, 1)),

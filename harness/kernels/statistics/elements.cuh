@@ -5,17 +5,46 @@
 #include "statistics/histogram.cuh"
 #include "statistics/tally.cuh"
 
-#if WIDTH && ELEMENT == 0 && BITS == 8
-// The bytes' values as 2^23 and a whole number, less what is too much: exact, and done by units that have time, while the one
-// that converts integers converts to f64 too, at an eighth of their rate.
-__device__ __forceinline__ void bytes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH])
+#if WIDTH && ELEMENT == 0
+// Whole numbers as f32, in two instructions each and none of the unit that converts integers: it converts to f64 too, at an
+// eighth of the others' rate. Codes become the last bits of a power of two whose f32 count ones, which is subtracted: exact.
+// The zero point goes with it.
+__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH * BITS / 8> &packet, float (&values)[WIDTH], float zero)
 {
-    union { Packet<WIDTH> packet; u32 words[WIDTH / 4]; } in;
+    constexpr u32 BIAS_OF_SIGNED = SIGNED ? 1u << (BITS - 1) : 0u;
+    union { Packet<WIDTH * BITS / 8> packet; u32 words[(WIDTH * BITS + 31) / 32]; } in;
     in.packet = packet;
 #pragma unroll
     for (int i = 0; i < WIDTH; ++i) {
-        const u32 word = in.words[i / 4] ^ (SIGNED ? 0x80808080u : 0u);
-        values[i] = __uint_as_float(__byte_perm(word, 0x4B000000u, 0x7650u | i % 4)) - (8388608.0f + (SIGNED ? 128.0f : 0.0f));
+        const u32 word = in.words[i * BITS / 32] ^ (SIGNED ? 0xFFFFFFFFu / ((1u << BITS) - 1) << (BITS - 1) : 0u);
+#if BITS == 8
+        const u32 place = 0, bits = __byte_perm(word, 0x4B000000u, 0x7650u | i % 4);
+#else
+        // Where they are, as far as a mantissa reaches: of 32 bits one shift is enough.
+        constexpr u32 REACH = 23 / BITS * BITS;
+        const u32 at = i * BITS % 32, place = at % REACH;
+        const u32 bits = (word >> (at - place) & ((1u << BITS) - 1) << place) | (150u - place) << 23;
+#endif
+        values[i] = __uint_as_float(bits) - (static_cast<float>(1u << (23 - place)) + static_cast<float>(BIAS_OF_SIGNED) + zero);
+    }
+}
+#elif WIDTH && NATIVE
+// Two fp8 codes become two f16 by one instruction, and f32 by one each: exact.
+__device__ __forceinline__ void codes_as_floats(const Packet<WIDTH> &packet, float (&values)[WIDTH], float)
+{
+    union { Packet<WIDTH> packet; u16 pairs[WIDTH / 2]; } in;
+    in.packet = packet;
+#pragma unroll
+    for (int i = 0; i < WIDTH; i += 2) {
+        u32 halves;
+#if EXPONENT == 4
+        asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"(in.pairs[i / 2]));
+#else
+        asm("cvt.rn.f16x2.e5m2x2 %0, %1;" : "=r"(halves) : "h"(in.pairs[i / 2]));
+#endif
+        asm("{.reg .b16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high;}"
+            : "=f"(values[i]), "=f"(values[i + 1])
+            : "r"(halves));
     }
 }
 #endif
@@ -37,6 +66,7 @@ struct Walk {
     Lookup lookup;
     Range range;
     u64 count;
+    u32 own; // Histogram::own
 
     __device__ __forceinline__ void load(Loaded &to, index_t vector) const
     {
@@ -49,8 +79,9 @@ struct Walk {
 #endif
     }
 
-    // The values, and what the codes stand for at scale 1; codes are counted.
-    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float (&values)[STEP], float (&made)[STEP]) const
+    // The values, and what the codes stand for at scale 1, less the zero point; codes are counted.
+    __device__ __forceinline__ void unpack(const Loaded &from, index_t vector, float zero, float (&values)[STEP],
+                                           float (&made)[STEP]) const
     {
 #if WIDTH
         Values<WIDTH> unpacked;
@@ -58,17 +89,28 @@ struct Walk {
 #pragma unroll
         for (int j = 0; j < WIDTH; ++j) values[j] = unpacked.at[j];
         const u32 shift = WIDTH * BITS < 8 ? static_cast<u32>(vector % 8 * (WIDTH * BITS) % 8) : 0;
-#if ELEMENT == 0 && BITS == 8
-        bytes_as_floats(from.codes, made);
+#if ELEMENT == 0 || NATIVE
+        codes_as_floats(from.codes, made, zero);
 #else
         unpack_codes(from.codes, made, shift);
 #endif
-        histogram().add<WIDTH>(from.codes, shift);
+        histogram().add<WIDTH>(own, from.codes, shift);
 #else
         values[0] = to_float(from.x);
-        made[0] = element_value(from.code);
+        made[0] = element_value(from.code) - zero;
         histogram().add(from.code);
 #endif
+    }
+
+    // All lanes of the warp have a vector: nothing has to be set for those that have none.
+    __device__ __forceinline__ void take(BlockSum &sum, Tally &tally, const Loaded &from, index_t vector,
+                                         const Affine &affine) const
+    {
+        float values[STEP], made[STEP];
+        unpack(from, vector, affine.zero, values, made);
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) made[j] *= affine.scale;
+        sum.take(tally, values, made, true, static_cast<u32>(vector) * STEP, affine, range);
     }
 
     // All lanes of the warp; nothing where there is no vector.
@@ -77,9 +119,9 @@ struct Walk {
     {
         float values[STEP] = {}, made[STEP] = {};
         if (there) {
-            unpack(from, vector, values, made);
+            unpack(from, vector, affine.zero, values, made);
 #pragma unroll
-            for (int j = 0; j < STEP; ++j) made[j] = affine.decode(made[j]);
+            for (int j = 0; j < STEP; ++j) made[j] *= affine.scale;
         }
         sum.take(tally, values, made, there, static_cast<u32>(vector) * STEP, affine, range);
     }

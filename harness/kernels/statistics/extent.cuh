@@ -67,3 +67,47 @@ struct Extent {
 #endif
     }
 };
+
+// Every stride-th vector of a block from the at-th on: divisions once a block, then additions.
+struct Cursor {
+    index_t vector, step;
+#if LAYOUT == 2
+    u32 along, row; // of the block's axes 2 and 1
+    u32 step_along, step_row;
+    u32 width, height;
+#endif
+
+    __device__ __forceinline__ Cursor(const Extent &extent, const Blocks &blocks, index_t at, index_t stride)
+    {
+        vector = extent.vector(at, blocks);
+#if LAYOUT == 2
+        width = extent.width;
+        height = extent.height;
+        along = at % width;
+        row = at / width % height;
+        step_along = stride % width;
+        step_row = stride / width % height;
+        step = (stride / width / height * blocks.e1 + step_row) * blocks.e2 + step_along;
+#else
+        step = stride;
+#endif
+    }
+
+    __device__ __forceinline__ void advance(const Blocks &blocks)
+    {
+        vector += step;
+#if LAYOUT == 2
+        along += step_along;
+        row += step_row;
+        if (along >= width) {
+            along -= width;
+            ++row;
+            vector += blocks.e2 - width;
+        }
+        if (row >= height) {
+            row -= height;
+            vector += (blocks.e1 - height) * blocks.e2;
+        }
+#endif
+    }
+};

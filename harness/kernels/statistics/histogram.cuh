@@ -14,48 +14,61 @@
 #define BY_BYTES (BITS != 6 && WIDTH * BITS % 8 == 0 && WIDTH > 0)
 #define BINS (BY_BYTES ? 256 : CODES)
 
+// By the byte that is counted: the distance of two bins in bytes, in that byte. In memory, as an operand is read there at no cost.
+__constant__ u32 bin_distances[4] = {COPIES * 4u, COPIES * 4u << 8, COPIES * 4u << 16, COPIES * 4u << 24};
+
+static_assert(COPIES % 4 == 0, "copies are cleared and read by fours");
+
 struct Histogram {
-    u32 copies[BINS * COPIES];
+    alignas(16) u32 copies[BINS * COPIES];
     u32 codes[CODES];
 
     // By all threads, with a barrier after.
     __device__ __forceinline__ void clear()
     {
-        for (u32 i = threadIdx.x; i < BINS * COPIES; i += THREADS) copies[i] = 0;
+        uint4 *fours = reinterpret_cast<uint4 *>(copies);
+        for (u32 i = threadIdx.x; i < BINS * COPIES / 4; i += THREADS) fours[i] = {0u, 0u, 0u, 0u};
         for (u32 i = threadIdx.x; i < CODES; i += THREADS) codes[i] = 0;
         __syncthreads();
     }
 
-    // Where this thread's copy of bin 0 is: two instructions then count a byte.
+    // Where this thread's copy of bin 0 is. Volatile: found once and kept, or the compiler finds it again for each vector.
     __device__ __forceinline__ u32 own() const
     {
-        return static_cast<u32>(__cvta_generic_to_shared(copies)) + threadIdx.x % COPIES * 4;
+        u32 here;
+        asm volatile("mov.u32 %0, %1;"
+                     : "=r"(here)
+                     : "r"(static_cast<u32>(__cvta_generic_to_shared(copies)) + threadIdx.x % COPIES * 4));
+        return here;
     }
 
-    __device__ __forceinline__ static void count(u32 own, u32 bin)
+    __device__ __forceinline__ static void count_at(u32 address)
     {
 #if COUNT_CODES
-        asm volatile("red.shared.add.u32 [%0], 1;" ::"r"(own + bin * (COPIES * 4)));
+        asm volatile("red.shared.add.u32 [%0], 1;" ::"r"(address));
 #endif
     }
+    __device__ __forceinline__ static void count(u32 own, u32 bin) { count_at(own + bin * (COPIES * 4)); }
 
-    // N codes as they are stored, from bit `shift` on.
-    template <int N> __device__ __forceinline__ void add(const Packet<(N * BITS + 7) / 8> &packet, u32 shift)
+    // N codes as they are stored, from bit `shift` on, into the copy that is at `own`.
+    template <int N>
+    __device__ __forceinline__ void add(u32 own, const Packet<(N * BITS + 7) / 8> &packet, u32 shift)
     {
         constexpr int BYTES = (N * BITS + 7) / 8;
         union { Packet<BYTES> packet; u32 words[(BYTES + 3) / 4]; } in;
         in.packet = packet;
-        const u32 here = own();
 #if BY_BYTES
+        // A product of four bytes of which three are 0: taking a byte out, and its bin's place, in one instruction.
+        static_assert(COPIES <= 32, "a bin's bytes are a factor of 8 bits");
 #pragma unroll
-        for (int i = 0; i < BYTES; ++i) count(here, __byte_perm(in.words[i / 4], 0u, 0x4440u | i % 4));
+        for (int i = 0; i < BYTES; ++i) count_at(__dp4a(in.words[i / 4], bin_distances[i % 4], own));
 #else
         if (N * BITS < 8) in.words[0] >>= shift;
 #pragma unroll
         for (int i = 0; i < N; ++i) {
             u32 code = in.words[i * BITS / 32] >> (i * BITS % 32);
             if (i * BITS % 32 + BITS > 32) code |= in.words[i * BITS / 32 + 1] << (32 - i * BITS % 32);
-            count(here, code & (CODES - 1));
+            count(own, code & (CODES - 1));
         }
 #endif
     }
@@ -74,8 +87,13 @@ struct Histogram {
         __syncthreads();
         for (u32 bin = threadIdx.x; bin < BINS; bin += THREADS) {
             u32 sum = 0;
-            // Lanes start at copies of their own: each then has a bank of its own.
-            for (u32 i = 0; i < COPIES; ++i) sum += copies[bin * COPIES + (i + threadIdx.x) % COPIES];
+            // Lanes start at copies of their own: eight neighbours, whose loads are one, then have all banks.
+            const uint4 *fours = reinterpret_cast<const uint4 *>(copies + bin * COPIES);
+#pragma unroll
+            for (u32 i = 0; i < COPIES / 4; ++i) {
+                const uint4 four = fours[(i + threadIdx.x) % (COPIES / 4)];
+                sum += four.x + four.y + four.z + four.w;
+            }
             if (sum == 0) continue;
 #pragma unroll
             for (int i = 0; i < (BY_BYTES ? 8 / BITS : 1); ++i) atomicAdd(codes + (bin >> (i * BITS) & (CODES - 1)), sum);

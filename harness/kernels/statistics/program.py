@@ -15,6 +15,8 @@ from harness.numerics.scheme import OperandScheme
 SOURCE = "statistics/statistics.cu"
 _IN_FLIGHT = 2
 """Vectors that a thread has in flight."""
+_MOST_STEPS = 4
+"""Vectors that a thread has of a short block: its sum takes the fewer exchanges (not timed)."""
 _SECTOR = 32
 """Bytes that memory is read by: a team's neighbouring vectors of codes fill at least one."""
 _FEW = 4
@@ -25,6 +27,8 @@ _ROWS = 16
 """Elements of a column, at least, that a thread adds up before it leaves what it has for others to add."""
 _BUSY = 0.93
 """Share of the teams that have something to do, on average, in a launch that is shared out well."""
+_BUSY_ALONE = 0.85
+"""The same that is enough where no block is shared: sharing takes a second launch (not timed)."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +63,16 @@ def statistics_program(scheme: OperandScheme, tiling: Tiling, dtype: str) -> Sta
         return StatisticsProgram(replace(program, width=min(program.width, _COLUMNS), unroll=_IN_FLIGHT), 1)
     program = replace(program, unroll=_IN_FLIGHT)
     vectors = -(-block[0] * block[1] * block[2] // (program.width or 1))
-    if kind == "run" and program.width and vectors < WARP * _IN_FLIGHT and vectors & (vectors - 1) == 0:
+    if kind == "run" and program.width and vectors < WARP * _MOST_STEPS and vectors & (vectors - 1) == 0:
         steps = _steps(vectors, program.width * scheme.element.bits)
         return StatisticsProgram(program, vectors // steps, steps)
     return StatisticsProgram(program, WARP if kind == "one" or vectors > 2 * _FEW else _FEW)
 
 
 def _steps(vectors: int, code_bits: int) -> int:
-    """Vectors a thread of a block of so many (a power of two): as many as are in flight, while the team's codes fill a
-    sector; one where they cannot, and more where the block is larger than a warp."""
-    steps = _IN_FLIGHT
+    """Vectors a thread of a block of so many (a power of two): as many as may be, while the team's codes fill a sector; one
+    where they cannot."""
+    steps = _MOST_STEPS
     while steps > 1 and (vectors % steps or vectors // steps * code_bits < 8 * _SECTOR):
         steps //= 2
     return max(steps, vectors // WARP)
@@ -95,7 +99,7 @@ def share(found: StatisticsProgram, blocks: int, resident: int) -> Shares:
         grid = max(1, min(resident, -(-vectors // THREADS)))
         return Shares(grid, grid * teams)
     if found.steps:
-        return Shares(max(1, min(resident, -(-vectors // (THREADS * _IN_FLIGHT)))), 1)
+        return Shares(max(1, min(resident, -(-vectors // (THREADS * max(_IN_FLIGHT, found.steps))))), 1)
     return _share(resident, blocks, -(-vectors // blocks) // (found.team * _IN_FLIGHT), teams)
 
 
@@ -106,6 +110,8 @@ def _share(resident: int, blocks: int, most: int, teams: int) -> Shares:
         rounds = blocks * parts / (resident * teams)
         return rounds / -(-blocks * parts // (resident * teams))
 
+    if busy(1) >= _BUSY_ALONE:
+        return Shares(max(1, min(resident, -(-blocks // teams))), 1)
     least = -(-resident * teams // blocks)  # below that some teams have nothing to do
     choices = range(1, max(1, min(most, 8 * least)) + 1)
     parts = next((parts for parts in choices if busy(parts) >= _BUSY), max(choices, key=busy))

@@ -3,7 +3,7 @@
 //
 // VALUE, LAYOUT, ELEMENT, BITS, SIGNED, SCALE, ASYMMETRIC as in common/; WIDTH as in common/walk.cuh. A TEAM of threads (a part
 // of a warp) has a scale block, or every parts-th step of one, UNROLL vectors a thread in flight. STEPS: vectors a thread has
-// of each block where all blocks are runs of TEAM * STEPS vectors, then UNROLL / STEPS blocks are in flight; else 0.
+// of each block where all blocks are runs of TEAM * STEPS vectors, else 0.
 //
 // The last thread block to end adds up what all have left; the counters it needs are 0 again afterwards. Where blocks are
 // shared by teams, worst() finds the worst of them.
@@ -33,7 +33,7 @@ struct Seen {
         rounding += sum.inside;
         Part part = {sum.inside, 0.0};
         u32 missing = 0;
-        if (__any_sync(ALL_LANES, sum.touched)) {
+        if (sum.touched) {
             Rare &mine = rare();
             mine.clipping[threadIdx.x] += sum.outside();
             mine.left_out[threadIdx.x] += missing = sum.missing();
@@ -49,11 +49,11 @@ struct Seen {
         return part;
     }
 
-    // A mean is made of those only that may be the worst.
+    // A mean is made of those only that may be the worst; none is where nothing is counted, as the sum is 0 then.
     __device__ __forceinline__ void compare(const Part &part, u32 block, double elements)
     {
         const double counted = elements - part.missing;
-        if (counted > 0.0 && part.sum > worst * counted) {
+        if (part.sum > worst * counted) {
             worst = part.sum / counted;
             rare().worst[threadIdx.x] = block;
         }
@@ -63,36 +63,82 @@ struct Seen {
 #if LAYOUT < 3
 
 #if STEPS
-// Tiles of whole blocks, UNROLL vectors a thread. Returns the first block that is left.
+// Where a thread's i-th vector of a tile is, from its first on.
+__device__ __forceinline__ u32 tile_vector(u32 i) { return (i / STEPS * TEAMS * STEPS + i % STEPS) * TEAM; }
+
+// Tiles of whole blocks, EACH vectors a thread, UNROLL of them in flight. What is taken is loaded again at once, for what comes
+// after, of the warp's next tile at the end: memory has work while sums are made. Returns the first block that is left.
 __device__ __forceinline__ u32 take_tiles(const Walk &walk, Tally &tally, Seen &seen, u32 warp, u32 warps)
 {
-    constexpr u32 RUNS = UNROLL / STEPS, TILE = TEAMS * RUNS, LENGTH = TEAM * STEPS;
+    constexpr u32 RUNS = STEPS < UNROLL ? UNROLL / STEPS : 1, EACH = RUNS * STEPS, TILE = TEAMS * RUNS, LENGTH = TEAM * STEPS;
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
     const u32 tiles = static_cast<u32>(walk.count / (static_cast<u64>(TILE) * LENGTH * STEP));
     BlockSum sum;
     sum.clear();
-#pragma unroll 1
-    for (u32 tile = warp; tile < tiles; tile += warps) {
-        const u32 block = tile * TILE + team;
-        const u32 first = block * LENGTH + lane;
-        Loaded loaded[UNROLL];
-        Affine affines[RUNS];
+    Loaded loaded[UNROLL];
+    Affine affines[RUNS];
+    u32 block = kept(warp * TILE + team), first = kept(block * LENGTH + lane); // of blocks, of vectors
+    const u32 ahead = kept(warps * TILE); // blocks
+    if (warp < tiles) {
 #pragma unroll
-        for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + (i / STEPS * TEAMS * STEPS + i % STEPS) * TEAM);
+        for (u32 i = 0; i < UNROLL; ++i) walk.load(loaded[i], first + tile_vector(i));
 #pragma unroll
         for (u32 run = 0; run < RUNS; ++run) affines[run] = walk.lookup.of_block(block + run * TEAMS);
+    }
+#pragma unroll 1
+    for (u32 tile = warp; tile < tiles; tile += warps) {
+        const bool more = tile + warps < tiles;
+        const u32 following = first + ahead * LENGTH;
 #pragma unroll
-        for (u32 run = 0; run < RUNS; ++run) {
-#pragma unroll
-            for (u32 step = 0; step < STEPS; ++step) {
-                const u32 vector = first + (run * TEAMS * STEPS + step) * TEAM;
-                walk.take(sum, tally, loaded[run * STEPS + step], vector, true, affines[run]);
-            }
+        for (u32 i = 0; i < EACH; ++i) {
+            const u32 run = i / STEPS, next = i + UNROLL;
+            walk.take(sum, tally, loaded[i % UNROLL], first + tile_vector(i), affines[run]);
+            if (next < EACH)
+                walk.load(loaded[i % UNROLL], first + tile_vector(next));
+            else if (more)
+                walk.load(loaded[i % UNROLL], following + tile_vector(next - EACH));
+            if (i % STEPS != STEPS - 1) continue;
+            if (more) affines[run] = walk.lookup.of_block(block + ahead + run * TEAMS);
             const Part part = seen.close(sum);
             seen.compare(part, block + run * TEAMS, LENGTH * STEP);
         }
+        first = following;
+        block += ahead;
     }
     return tiles * TILE;
+}
+#endif
+
+#if WIDTH && !STEPS
+// How often all lanes of the warp have UNROLL vectors, of `length` from `at` on and `stride` apart.
+__device__ __forceinline__ u32 whole_rounds(u32 length, u32 at, u32 stride)
+{
+    const u32 left = at < length ? (length - at + stride - 1) / stride : 0;
+    return __reduce_min_sync(ALL_LANES, left) / UNROLL;
+}
+
+// UNROLL vectors a round. What is taken is loaded again at once, for the next round: memory has work while sums are made.
+__device__ __forceinline__ void take_rounds(const Walk &walk, BlockSum &sum, Tally &tally, Cursor cursor, u32 rounds,
+                                            const Affine &affine)
+{
+    Loaded loaded[UNROLL];
+    index_t vectors[UNROLL];
+#pragma unroll
+    for (int i = 0; i < UNROLL; ++i) {
+        walk.load(loaded[i], vectors[i] = cursor.vector);
+        cursor.advance(walk.lookup.blocks);
+    }
+#pragma unroll 1
+    for (;;) {
+        const bool more = --rounds;
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            walk.take(sum, tally, loaded[i], vectors[i], affine);
+            if (more) walk.load(loaded[i], vectors[i] = cursor.vector);
+            cursor.advance(walk.lookup.blocks);
+        }
+        if (!more) break;
+    }
 }
 #endif
 
@@ -101,6 +147,7 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
                                             u32 warp, u32 warps, Part *shared)
 {
     constexpr int IN_FLIGHT = STEPS ? 1 : UNROLL; // few are left by tiles
+    constexpr int AT_END = LAYOUT == 1 ? IN_FLIGHT : 1; // runs have many ends; places in a grid take registers
     const u32 lane = threadIdx.x % TEAM, team = threadIdx.x % 32 / TEAM;
     const u64 items = static_cast<u64>(blocks) * parts;
     const index_t stride = static_cast<index_t>(parts) * TEAM;
@@ -117,18 +164,26 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
         const Affine affine = walk.lookup.of_block(block);
         index_t at = static_cast<index_t>(part) * TEAM + lane;
         // All teams of a warp take as many steps as one whose block is whole.
+        index_t step = 0;
+#if WIDTH && !STEPS
+        // As long as all lanes have vectors.
+        const u32 rounds = whole_rounds(extent.length, at, stride);
+        if (rounds) take_rounds(walk, sum, tally, Cursor(extent, walk.lookup.blocks, at, stride), rounds, affine);
+        step = rounds * UNROLL * stride;
+        at += step;
+#endif
 #pragma unroll 1
-        for (index_t step = 0; step < most; step += IN_FLIGHT * stride) {
-            Loaded loaded[IN_FLIGHT];
+        for (; step < most; step += AT_END * stride) {
+            Loaded loaded[AT_END];
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i)
+            for (int i = 0; i < AT_END; ++i)
                 if (at + i * stride < extent.length) walk.load(loaded[i], extent.vector(at + i * stride, walk.lookup.blocks));
 #pragma unroll
-            for (int i = 0; i < IN_FLIGHT; ++i) {
+            for (int i = 0; i < AT_END; ++i) {
                 const index_t here = at + i * stride;
                 walk.take(sum, tally, loaded[i], extent.vector(here, walk.lookup.blocks), here < extent.length, affine);
             }
-            at += IN_FLIGHT * stride;
+            at += AT_END * stride;
         }
 #if LAYOUT < 2
         walk.take_rest(sum, tally, there && block == blocks - 1 && part == 0, lane, affine);
@@ -147,7 +202,63 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
 struct Columns {
     Affine affines[STEP];
     BlockSum sums[STEP];
+
+    // A row of them, in all lanes of the warp: one look at all of its errors, and at each column where one is unusual.
+    __device__ __forceinline__ void take(const Walk &walk, Tally &tally, const Loaded &from, index_t vector)
+    {
+        float values[STEP], made[STEP], errors[STEP];
+        walk.unpack(from, vector, 0.0f, values, made);
+        bool unusual = false;
+#pragma unroll
+        for (int j = 0; j < STEP; ++j) {
+            made[j] = affines[j].decode(made[j]);
+            errors[j] = made[j] - values[j];
+            unusual |= !(fabsf(errors[j]) < tally.limit(affines[j], walk.range)); // NaN is too
+        }
+        if (__any_sync(ALL_LANES, unusual)) {
+#pragma unroll
+            for (int j = 0; j < STEP; ++j) take_one(walk, tally, j, values[j], made[j], true, vector);
+            return;
+        }
+#pragma unroll
+        for (int j = 0; j < STEP; ++j)
+            sums[j].add(tally, values[j], EXACT_DIFFERENCES ? errors[j] : static_cast<double>(made[j]) - values[j]);
+    }
+
+    __device__ __forceinline__ void take_one(const Walk &walk, Tally &tally, int j, float value, float made, bool there,
+                                             index_t vector)
+    {
+        const float values[1] = {value}, decoded[1] = {made};
+        sums[j].take(tally, values, decoded, there, static_cast<u32>(vector) * STEP + j, affines[j], walk.range);
+    }
 };
+
+#if WIDTH
+// Every parts-th row from `row` on, UNROLL in flight: what is taken is loaded again at once. Returns the first row that is left.
+__device__ __forceinline__ u32 take_rows(const Walk &walk, Tally &tally, Columns &mine, u32 row, u32 rows, u32 parts, u32 column)
+{
+    if (row >= rows) return row;
+    const index_t across = walk.lookup.blocks.e2, step = static_cast<index_t>(parts) * across;
+    u32 rounds = (rows - row + parts - 1) / parts / UNROLL;
+    if (rounds == 0) return row;
+    index_t vector = static_cast<index_t>(row) * across + column;
+    row += rounds * UNROLL * parts;
+    Loaded loaded[UNROLL];
+#pragma unroll
+    for (int i = 0; i < UNROLL; ++i) walk.load(loaded[i], vector + i * step);
+#pragma unroll 1
+    for (;;) {
+        const bool more = --rounds;
+#pragma unroll
+        for (int i = 0; i < UNROLL; ++i) {
+            mine.take(walk, tally, loaded[i], vector);
+            if (more) walk.load(loaded[i], vector + UNROLL * step);
+            vector += step;
+        }
+        if (!more) return row;
+    }
+}
+#endif
 
 // Warps of columns, a vector a lane, or every parts-th row of them.
 __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen &seen, u32, u32 blocks, u32 parts,
@@ -166,21 +277,22 @@ __device__ __forceinline__ void take_blocks(const Walk &walk, Tally &tally, Seen
             mine.affines[j] = walk.lookup.of_block(there ? column * STEP + j : 0);
             mine.sums[j].clear();
         }
+        u32 row = part;
+#if WIDTH
+        if (__all_sync(ALL_LANES, there)) row = take_rows(walk, tally, mine, row, rows, parts, column);
+#endif
 #pragma unroll 1
-        for (u32 row = part; row < rows; row += parts) {
+        for (; row < rows; row += parts) {
             const index_t vector = static_cast<index_t>(row) * across + column;
             float values[STEP] = {}, made[STEP] = {};
             if (there) {
                 Loaded loaded;
                 walk.load(loaded, vector);
-                walk.unpack(loaded, vector, values, made);
+                walk.unpack(loaded, vector, 0.0f, values, made);
             }
 #pragma unroll
-            for (int j = 0; j < STEP; ++j) {
-                const u32 index = static_cast<u32>(vector) * STEP + j;
-                float value[1] = {values[j]}, decoded[1] = {there ? mine.affines[j].decode(made[j]) : 0.0f};
-                mine.sums[j].take(tally, value, decoded, there, index, mine.affines[j], walk.range);
-            }
+            for (int j = 0; j < STEP; ++j)
+                mine.take_one(walk, tally, j, values[j], there ? mine.affines[j].decode(made[j]) : 0.0f, there, vector);
         }
 #pragma unroll
         for (int j = 0; j < STEP; ++j) {
@@ -226,7 +338,7 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAM
     begin_elements();
     histogram().clear();
     const Lookup lookup(SCALE_ARGUMENTS, BLOCK_ARGUMENTS);
-    const Walk walk = {x, codes, lookup, {lowest, highest, margin}, count};
+    const Walk walk = {x, codes, lookup, {lowest, highest, margin}, count, histogram().own()};
     const u32 warp = blockIdx.x * WARPS + threadIdx.x / 32, warps = gridDim.x * WARPS;
     Tally tally = {0.0, 0.0f};
     Seen seen = {0.0, -1.0};
@@ -243,9 +355,9 @@ measure(const value_t *__restrict__ x, const u8 *__restrict__ codes, SCALE_PARAM
                     static_cast<double>(few.saturated[i]), static_cast<double>(few.nan[i]), static_cast<double>(few.inf[i]),
                     static_cast<double>(few.left_out[i]), {few.largest[i], static_cast<double>(few.at[i])},
                     {seen.worst, static_cast<double>(few.worst[i])}};
+    histogram().flush(counters + 1); // first: what is on its way to memory has the time of the sums
     reduce(mine);
     if (threadIdx.x == 0) rows[blockIdx.x] = mine;
-    histogram().flush(counters + 1);
     if (!is_last(counters)) return;
 
     mine.clear();

@@ -2,19 +2,31 @@
 //
 // Sums are in f64, two conversions and two products an element. What needs more thought (saturated, NaN, Inf, a new largest
 // error) shows in the f32 difference of code and value alone, so that vectors of which no lane of the warp has such an element,
-// nearly all of them, pay one comparison for it.
+// nearly all of them, pay one comparison an element for it.
 #pragma once
 
 #define WARPS (THREADS / 32)
 #define ALL_LANES 0xFFFFFFFFu
 #define FLT_LARGEST 3.402823466e38f
 
-// The greater, NaN where either is.
-__device__ __forceinline__ float max_or_nan(float a, float b)
+// Whether the f32 difference of an ordinary value and what its code stands for is exact. Either that is 0, or the two differ
+// by no more than a factor of two (Sterbenz). Integers: code values are 0 or at least the scale, of which an ordinary difference
+// is less than half. Floats: codes are the nearest, and the least code above 0 takes more than half of its value (ties go to 0,
+// which is even). Not so where a tie is no f32 (NF4) or there is no zero (binary).
+#define EXACT_DIFFERENCES (ELEMENT == 0 || ELEMENT == 2)
+
+// The same, of which the compiler knows nothing: it can neither make it again nor see what it is equal to.
+__device__ __forceinline__ float kept(float value)
 {
-    float most;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(most) : "f"(a), "f"(b));
-    return most;
+    float same;
+    asm volatile("mov.f32 %0, %1;" : "=f"(same) : "f"(value));
+    return same;
+}
+__device__ __forceinline__ u32 kept(u32 value)
+{
+    u32 same;
+    asm volatile("mov.u32 %0, %1;" : "=r"(same) : "r"(value));
+    return same;
 }
 
 // A value with its place: the larger wins, of equal ones the first. Negative: there is none.
@@ -111,7 +123,13 @@ __device__ __forceinline__ Rare &rare()
 
 struct Tally {
     double signal;
-    float top; // f32 next to the largest |error| of the warp; above 0 once there is one
+    float top; // f32 next to the largest |error| of the warp, above 0 once there is one; with one scale it is the limit itself
+
+    // Differences below it are ordinary.
+    __device__ __forceinline__ float limit(const Affine &affine, const Range &range) const
+    {
+        return LAYOUT ? fminf(affine.scale * range.margin, top) : top;
+    }
 
     // One element that may be out of the ordinary, x and what its code stands for. What is left out becomes 0 and 0. The square
     // of a saturated one goes to `outside`; then the code is taken as exact.
@@ -147,7 +165,11 @@ struct Tally {
     }
 
     // What lanes know of the largest error, they all know. Later elements that only equal it need no care but are looked at.
-    __device__ __forceinline__ void share() { top = __uint_as_float(__reduce_max_sync(ALL_LANES, __float_as_uint(top))); }
+    __device__ __forceinline__ void share(const Affine &affine, const Range &range)
+    {
+        top = __uint_as_float(__reduce_max_sync(ALL_LANES, __float_as_uint(top)));
+        if (LAYOUT == 0) top = fminf(affine.scale * range.margin, top);
+    }
 };
 
 // Element j of a few in registers, which no variable can index.
@@ -169,7 +191,7 @@ template <int N> __device__ __forceinline__ void put(float (&to)[N], u32 j, floa
 // The squared errors of a scale block, as far as this thread sees them; of saturated values apart.
 struct BlockSum {
     double inside;
-    bool touched; // whether there may be something in `outside` and `missing`
+    bool touched; // whether there may be something in `outside` and `missing` of a lane of the warp
 #if LAYOUT == 3
     double own_outside; // of several blocks at once
     u32 own_missing;
@@ -191,34 +213,59 @@ struct BlockSum {
 
     // N neighbours from element `first` on, in all lanes of the warp at once. Where there are none x and decoded are 0.
     template <int N>
-    __device__ __forceinline__ void take(Tally &tally, float (&x)[N], float (&decoded)[N], bool there, u32 first,
+    __device__ __forceinline__ void take(Tally &tally, const float (&x)[N], const float (&decoded)[N], bool there, u32 first,
                                          const Affine &affine, const Range &range)
     {
-        float most = 0.0f;
-#pragma unroll
-        for (int j = 0; j < N; ++j) most = max_or_nan(most, fabsf(decoded[j] - x[j]));
-        const float limit = fminf(affine.scale * range.margin, tally.top);
-        if (__any_sync(ALL_LANES, !(most < limit))) {
-            u32 flagged = 0;
-#pragma unroll
-            for (int j = 0; j < N; ++j)
-                if (!(fabsf(decoded[j] - x[j]) < limit)) flagged |= 1u << j;
-            touched |= flagged != 0;
-#pragma unroll 1
-            for (flagged = there ? flagged : 0; flagged; flagged &= flagged - 1) {
-                const u32 j = __ffs(flagged) - 1;
-                float value = pick(x, j), code_value = pick(decoded, j);
-                tally.inspect(value, code_value, first + j, affine, range, outside(), missing());
-                put(x, j, value);
-                put(decoded, j, code_value);
-            }
-            tally.share();
-        }
+        float errors[N];
+        bool unusual = false;
+        const float limit = tally.limit(affine, range);
 #pragma unroll
         for (int j = 0; j < N; ++j) {
-            const double exact = x[j], error = static_cast<double>(decoded[j]) - exact;
-            inside = fma(error, error, inside);
-            tally.signal = fma(exact, exact, tally.signal);
+            errors[j] = decoded[j] - x[j];
+            unusual |= !(fabsf(errors[j]) < limit); // NaN is too
         }
+        if (__any_sync(ALL_LANES, unusual)) {
+            look_closer(tally, x, decoded, errors, limit, there, first, affine, range);
+            return;
+        }
+#pragma unroll
+        for (int j = 0; j < N; ++j)
+            add(tally, x[j], EXACT_DIFFERENCES ? errors[j] : static_cast<double>(decoded[j]) - x[j]);
+    }
+
+    __device__ __forceinline__ void add(Tally &tally, double x, double error)
+    {
+        inside = fma(error, error, inside);
+        tally.signal = fma(x, x, tally.signal);
+    }
+
+private:
+    // Copies are changed, and added up here: a value that may come from two places costs each vector a move.
+    template <int N>
+    __device__ __forceinline__ void look_closer(Tally &tally, const float (&x)[N], const float (&decoded)[N],
+                                                const float (&errors)[N], float limit, bool there, u32 first,
+                                                const Affine &affine, const Range &range)
+    {
+        float values[N], made[N];
+        u32 flagged = 0;
+        const float same = kept(limit); // or all vectors pay for comparisons with a result of their own
+#pragma unroll
+        for (int j = 0; j < N; ++j) {
+            values[j] = x[j];
+            made[j] = decoded[j];
+            if (!(fabsf(errors[j]) < same)) flagged |= 1u << j;
+        }
+        touched = true;
+#pragma unroll 1
+        for (flagged = there ? flagged : 0; flagged; flagged &= flagged - 1) {
+            const u32 j = __ffs(flagged) - 1;
+            float value = pick(values, j), code_value = pick(made, j);
+            tally.inspect(value, code_value, first + j, affine, range, outside(), missing());
+            put(values, j, value);
+            put(made, j, code_value);
+        }
+        tally.share(affine, range);
+#pragma unroll
+        for (int j = 0; j < N; ++j) add(tally, values[j], static_cast<double>(made[j]) - values[j]);
     }
 };
